@@ -1,0 +1,251 @@
+"""Asking: template → messages → journal → endpoint → checked value.
+
+The journal answers whatever it has been asked before, under a key of all that decides the reply: seed id, step,
+sample number, re-ask number, declared model, messages, sampling and schema. Never the URL, the price or the code that
+parses. A reply that does not fit is asked for again with the error shown; what still does not fit is an
+:class:`AskRejected`, what the endpoint could not answer an :class:`AskFailed`: both are data of their row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from synth.budget import Spending, cost
+from synth.endpoints.base import Reply, Request
+from synth.endpoints.pool import Pool, Priority
+from synth.journal import Entry, Journal
+from synth.replies import BadReply, json_schema, parse
+from synth.spec import Price, Spec
+from synth.steps import STEPS
+from synth.templates import Template
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One journalled reply that went into a row."""
+
+    key: str
+    tokens_in: int
+    tokens_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A checked reply: a pydantic model or text, and what it cost."""
+
+    value: Any
+    reply: Reply
+    calls: tuple[Call, ...]
+    flags: tuple[str, ...] = ()
+
+
+class AskRejected(Exception):
+    """The model's replies were of no use: refused, cut, or never of the right shape."""
+
+    def __init__(self, step: str, reason: str, detail: str, text: str, calls: tuple[Call, ...]) -> None:
+        super().__init__(f"{step}: {reason}: {detail}")
+        self.step, self.reason, self.detail, self.text, self.calls = step, reason, detail, text, calls
+
+
+class AskFailed(Exception):
+    """The endpoint gave no reply after all tries."""
+
+    def __init__(self, step: str, kind: str, detail: str) -> None:
+        super().__init__(f"{step}: {kind}: {detail}")
+        self.step, self.kind, self.detail = step, kind, detail
+
+
+class NotAnswered(Exception):
+    """Replay only: the journal has no reply and nothing may be sent."""
+
+
+class Watcher(Protocol):
+    """Sees every answer, for progress and the closing summary."""
+
+    def asked(self, step: str, outcome: str, reply: Reply | None, usd: float, *, replayed: bool) -> None:
+        """One question has its final outcome."""
+        ...
+
+
+@dataclass(slots=True)
+class Desk:
+    """All that asking needs and that is the same for the whole run."""
+
+    spec: Spec
+    templates: dict[str, Template]
+    """By step."""
+    pool_of: Callable[[str], Awaitable[Pool]]
+    """The pool of a role; engines start when the first is wanted."""
+    declared: dict[str, str]
+    """Declared model by role: part of the journal key."""
+    prices: dict[str, Price | None]
+    spending: Spending
+    watcher: Watcher
+    retry_failed: bool = False
+    replay_only: bool = False
+    missed: list[tuple[str, str, int, int, str]] = field(default_factory=list)
+    """Replay only: (seed id, step, sample, re-ask, role) of each question without a reply."""
+
+
+class Asker:
+    """Asks on behalf of one seed."""
+
+    def __init__(self, desk: Desk, journal: Journal, seed_id: str, priority: Priority) -> None:
+        self.desk = desk
+        self.journal = journal
+        self.seed_id = seed_id
+        self.priority = priority
+
+    async def ask(
+        self, step: str, reply: type[BaseModel] | None, *, part: str = "", sample: int = 0, **variables: object
+    ) -> Answer:
+        """Put the question ``step`` to its role.
+
+        Args:
+            step: key of :data:`synth.steps.STEPS`.
+            reply: pydantic model of the reply; None for plain text.
+            part: which of several questions of this step ("0", "turn-3", …).
+            sample: number of this sample, where the same question is asked several times.
+            variables: of the template, besides ``language``.
+
+        Raises:
+            AskRejected: no usable reply after the spec's ``reasks``.
+            AskFailed: the endpoint failed for good.
+        """
+        desk, spec = self.desk, self.desk.spec
+        messages = desk.templates[step].render(language=spec.language, **variables)
+        schema = json_schema(reply) if reply is not None else None
+        name = f"{step}/{part}" if part else step
+        calls: tuple[Call, ...] = ()
+        flags: tuple[str, ...] = ()
+        for reask in range(spec.reasks + 1):
+            entry = await self._entry(step, name, sample, reask, self._request(step, name, sample, reask, messages, schema))
+            if entry.reply is None:
+                raise AskFailed(name, entry.outcome, entry.attempts[-1].get("detail", "") if entry.attempts else "")
+            got = Reply(**entry.reply)
+            calls += (Call(entry.key, entry.tokens_in, entry.tokens_out),)
+            flags += ("usage_estimated",) if got.usage_estimated else ()
+            try:
+                parsed = parse(got, reply)
+                flags += ("repaired",) if parsed.repaired else ()
+                return Answer(parsed.value, got, calls, flags)
+            except BadReply as err:
+                bad = err
+            if bad.final:
+                break
+            messages = _with_error(messages, got.text, bad)
+        raise AskRejected(name, bad.reason, bad.detail, got.text, calls)
+
+    def _request(
+        self, step: str, name: str, sample: int, reask: int, messages: list[dict[str, str]], schema: dict[str, Any] | None
+    ) -> Request:
+        defaults, chosen = STEPS[step], self.desk.spec.sampling.get(step)
+        pick = (lambda key: getattr(chosen, key, None)) if chosen else (lambda key: None)
+        temperature, top_p, max_tokens = pick("temperature"), pick("top_p"), pick("max_tokens")
+        return Request(
+            messages=messages,
+            temperature=defaults.temperature if temperature is None else temperature,
+            top_p=defaults.top_p if top_p is None else top_p,
+            max_tokens=defaults.max_tokens if max_tokens is None else max_tokens,
+            seed=seeded(self.desk.spec.seed, self.seed_id, name, sample, reask).getrandbits(31),
+            schema=schema,
+        )
+
+    async def _entry(self, step: str, name: str, sample: int, reask: int, request: Request) -> Entry:
+        desk, role = self.desk, STEPS[step].role
+        key = journal_key(self.seed_id, name, sample, reask, desk.declared[role], request)
+        entry = self.journal.get(key)
+        if entry is not None and not (desk.retry_failed and entry.reply is None):
+            reply = Reply(**entry.reply) if entry.reply is not None else None
+            desk.watcher.asked(step, entry.outcome, reply, entry.usd, replayed=True)
+            return entry
+        if desk.replay_only:
+            desk.missed.append((self.seed_id, name, sample, reask, role))
+            raise NotAnswered(name)
+        pool, price = await desk.pool_of(role), desk.prices[role]
+        held = desk.spending.reserve(request, price)
+        reply, tries = None, 0
+        try:
+            outcome = await pool.complete(self.priority, request)
+            reply, tries = outcome.reply, len(outcome.attempts)
+        finally:
+            desk.spending.settle(held, reply, price, tries)
+        entry = Entry(
+            key=key,
+            seed_id=self.seed_id,
+            step=name,
+            sample=sample,
+            reask=reask,
+            role=role,
+            model=desk.declared[role],
+            request=_as_dict(request),
+            outcome="ok" if outcome.failure is None else outcome.failure.kind,
+            reply=_as_dict(reply) if reply is not None else None,
+            tokens_in=reply.tokens_in if reply else 0,
+            tokens_out=reply.tokens_out if reply else 0,
+            usd=cost(price, reply.tokens_in, reply.tokens_out) if reply else 0.0,
+            attempts=outcome.attempts,
+        )
+        # Awaited before this seed goes on: a kill costs at most what was in flight.
+        await self.journal.put(entry)
+        desk.watcher.asked(step, entry.outcome, reply, entry.usd, replayed=False)
+        return entry
+
+    def rng(self, step: str) -> random.Random:
+        """Random numbers for a choice of ours at ``step``; the same in every run of this spec."""
+        return seeded(self.desk.spec.seed, self.seed_id, step)
+
+
+def seeded(*parts: object) -> random.Random:
+    """A random generator that depends on ``parts`` alone."""
+    digest = hashlib.sha256(json.dumps([str(p) for p in parts]).encode()).digest()
+    return random.Random(int.from_bytes(digest[:16], "big"))
+
+
+def journal_key(seed_id: str, step: str, sample: int, reask: int, model: str, request: Request) -> str:
+    """Sha256 (hex) of everything that decides a reply."""
+    asked = [seed_id, step, sample, reask, model, _as_dict(request)]
+    text = json.dumps(asked, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+def _as_dict(value: Request | Reply) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
+def _with_error(messages: list[dict[str, str]], text: str, bad: BadReply) -> list[dict[str, str]]:
+    """The same question with what was wrong about the last reply.
+
+    A cut or empty reply is not shown again: it is long, or nothing. The note then joins the last user message, for
+    many chat templates refuse two user messages in a row.
+    """
+    if bad.reason in ("truncated", "empty"):
+        note = "Your last reply was cut off. Be brief." if bad.reason == "truncated" else "Your last reply was empty."
+        return [*messages[:-1], {"role": "user", "content": f"{messages[-1]['content']}\n\n{note}"}]
+    return [
+        *messages,
+        {"role": "assistant", "content": text},
+        {"role": "user", "content": f"That reply cannot be used: {bad.detail}. Answer again, with valid JSON only."},
+    ]
+
+
+async def together(*questions: Awaitable[T]) -> list[T]:
+    """Await all, then raise the first error in the order given (not in the order of time), else return the results.
+
+    Unlike ``asyncio.gather`` it lets the others finish, so that what was paid for is journalled.
+    """
+    results = await asyncio.gather(*questions, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results  # type: ignore[return-value]

@@ -1,0 +1,81 @@
+"""Hard caps on requests, tokens and money. The worst case is reserved before a request is sent.
+
+The worst case of a request is its estimated prompt plus ``max_tokens`` of output; with what it really took the
+reservation is settled. Prompt estimates lean to the high side (:mod:`synth.tokens`), so by the server's own counts
+the caps hold. What earlier tries of the same run spent, read from the journals, counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from synth.endpoints.base import Reply, Request
+from synth.errors import BudgetReached
+from synth.spec import Budget, Price
+from synth.tokens import estimate_tokens
+
+MESSAGE_OVERHEAD = 16
+"""Tokens that a chat template adds to a message, at most, for the templates in common use."""
+
+
+def cost(price: Price | None, tokens_in: int, tokens_out: int) -> float:
+    """US dollars; 0 where the spec names no price."""
+    return 0.0 if price is None else (tokens_in * price.input + tokens_out * price.output) / 1e6
+
+
+def prompt_tokens(request: Request) -> int:
+    """Estimated tokens of a prompt, rather too many than too few."""
+    return sum(estimate_tokens(m["content"]) + MESSAGE_OVERHEAD for m in request.messages)
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What was set aside for one request."""
+
+    tokens: int
+    usd: float
+
+
+class Spending:
+    """What a run has spent and reserved, against its caps."""
+
+    def __init__(self, budget: Budget, *, requests: int = 0, tokens: int = 0, usd: float = 0.0) -> None:
+        self.budget = budget
+        self.requests, self.tokens, self.usd = requests, tokens, usd
+
+    def reserve(self, request: Request, price: Price | None) -> Reservation:
+        """Set the worst case of ``request`` aside.
+
+        Raises:
+            BudgetReached: a cap does not cover it; nothing was reserved.
+        """
+        budget = self.budget
+        if budget.requests is None and budget.tokens is None and budget.usd is None:
+            self.requests += 1
+            return Reservation(0, 0.0)
+        prompt = prompt_tokens(request)
+        held = Reservation(prompt + request.max_tokens, cost(price, prompt, request.max_tokens))
+        for name, spent, more, cap in (
+            ("requests", self.requests, 1, budget.requests),
+            ("tokens", self.tokens, held.tokens, budget.tokens),
+            ("usd", self.usd, held.usd, budget.usd),
+        ):
+            if cap is not None and spent + more > cap:
+                raise BudgetReached(
+                    f"budget.{name}: {spent:,.6g} of {cap:,.6g} are spent or reserved and the next request may take "
+                    f"{more:,.6g}; raise budget.{name} and run the same command again to go on from here"
+                )
+        self.requests += 1
+        self.tokens += held.tokens
+        self.usd += held.usd
+        return held
+
+    def settle(self, held: Reservation, reply: Reply | None, price: Price | None, tries: int = 1) -> None:
+        """Replace a reservation by what the request took; further tries count as requests."""
+        self.requests += tries - 1
+        if reply is not None:
+            self.tokens += reply.tokens_in + reply.tokens_out - held.tokens
+            self.usd += cost(price, reply.tokens_in, reply.tokens_out) - held.usd
+        else:
+            self.tokens -= held.tokens
+            self.usd -= held.usd

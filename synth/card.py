@@ -1,0 +1,253 @@
+"""The data set card: what the Hub reads (YAML front matter) and what people should know before they use the rows.
+
+:class:`CardFacts` is filled while rows are exported, so the card says what is in the files and not what was hoped for.
+Texts that come from seeds, models or the spec are shown as code spans with the few characters replaced that could end
+one (see :func:`code`): no source name can bend the card. Equal facts make equal bytes; there is no clock.
+
+The card does not judge the data, and names no server: only models as their servers called them.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from jinja2 import StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from ruamel.yaml import YAML
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+from synth.rows import KINDS, SCHEMAS
+from synth.spec import ROLES, LocalModel, Spec
+
+TEMPLATE = Path(__file__).parent / "data" / "card.md.jinja"
+
+MOST_SOURCES = 20
+"""Sources named in the card; the rest is summed up."""
+
+SHOWN = 120
+"""Characters shown of a text that is not ours."""
+
+MEANING = {
+    "id": "stable hash of the row",
+    "seed_id": "the seed passage it was made from; all rows of a seed are in one split",
+    "messages": "the conversation as chat messages, ready for supervised fine-tuning",
+    "instruction": "the question",
+    "response": "the answer",
+    "question": "the question",
+    "reasoning": "the chain of thought, also inside `<think>` in `messages`",
+    "answer": "the conclusion",
+    "verified": "whether a second pass came to the same answer from the chain; null: not tried",
+    "verification": "how it was verified",
+    "case": "the hidden case as JSON: what the patient can tell, findings, tests, diagnosis",
+    "persona": "the traits the patient was played with",
+    "turns": "every turn with the doctor's thought, action and differential",
+    "diagnosis": "the doctor's last diagnosis",
+    "diagnosis_correct": "whether the judge took it for the hidden one",
+    "rubric": "criteria the consultation was judged by, and which were met",
+    "prompt": "the conversation before the two answers",
+    "chosen": "the better answer, one assistant turn",
+    "rejected": "the worse answer, one assistant turn",
+    "origin": "the rule that made the pair",
+    "margin": "how much better the chosen answer scored",
+    "source": "where the seed passage comes from",
+    "source_license": "licence of the seed passage",
+    "language": "language asked for",
+    "department": "medical department",
+    "subdepartment": "part of the department",
+    "quality": "judged quality, 1 to 10",
+    "complexity": "judged complexity, 1 to 10",
+    "relevance": "judged medical relevance, 1 to 10",
+    "generator": "model that wrote it, as served",
+    "judge": "model that judged it, as served",
+    "prompt_hash": "hash of the templates it was asked with",
+    "calls": "keys of all requests that made the row",
+    "tokens_in": "prompt tokens of those requests",
+    "tokens_out": "tokens written in them",
+    "flags": "what checks found questionable",
+    "evidence": "for each flag the turn, the text and the fact it rests on",
+}
+"""What each column of the rows means."""
+
+
+def _by_kind() -> dict[str, dict[str, int]]:
+    return {kind: {} for kind in KINDS}
+
+
+@dataclass(slots=True)
+class CardFacts:
+    """Counts of one export. Keys of ``sources`` are (source, licence), of the other counters (kind, …)."""
+
+    fingerprint: str
+    kept: dict[str, dict[str, int]] = field(default_factory=_by_kind)
+    rejected: dict[str, dict[str, int]] = field(default_factory=_by_kind)
+    failed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    planned: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    pending: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    byproducts: dict[str, dict[str, int]] = field(default_factory=dict)
+    seeds: set[str] = field(default_factory=set)
+    sources: Counter[tuple[str, str]] = field(default_factory=Counter)
+    served: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    prompts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    flags: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def count_kept(self, kind: str, batch: pa.RecordBatch) -> None:
+        """Add the provenance and flags of kept rows; ``kept`` itself is for the writer of the files to fill in."""
+        column = {
+            name: batch.column(name).to_pylist()
+            for name in ("seed_id", "source", "source_license", "generator", "judge", "prompt_hash", "flags")
+        }
+        self.seeds.update(column["seed_id"])
+        origins = zip(column["source"], column["source_license"], strict=True)
+        self.sources.update((source or "unknown", licence or "unknown") for source, licence in origins)
+        for role in ("generator", "judge"):
+            self.served.update((kind, role, model) for model in column[role] if model)
+        self.prompts.update((kind, digest) for digest in column["prompt_hash"] if digest)
+        self.flags.update((kind, flag) for flags in column["flags"] for flag in set(flags or ()))
+
+    def count_rejected(self, batch: pa.RecordBatch) -> None:
+        """Add rejections: by reason, but failed rows of a kind by kind alone."""
+        columns = (batch.column(name).to_pylist() for name in ("kind", "reason", "status"))
+        for kind, reason, status in zip(*columns, strict=True):
+            if kind in KINDS and status == "failed":
+                self.failed[kind] += 1
+                continue
+            reasons = self.rejected[kind] if kind in KINDS else self.byproducts.setdefault(kind, {})
+            reasons[reason] = reasons.get(reason, 0) + 1
+
+    def rows(self, kind: str) -> int:
+        """Return the number of kept rows of ``kind``."""
+        return sum(self.kept[kind].values())
+
+
+def render_card(spec: Spec, facts: CardFacts) -> str:
+    """Return ``README.md`` of the data set."""
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False
+    )
+    template = environment.from_string(TEMPLATE.read_text("utf-8"))
+    return template.render(front_matter=_front_matter(spec, facts), **_view(spec, facts))
+
+
+def code(text: str) -> str:
+    """Return foreign text as a Markdown code span that is safe in a table, shortened to 120 characters.
+
+    Inside a code span only backticks, and pipes in a table, have a meaning; angle brackets are replaced for the sake
+    of readers that let HTML through.
+    """
+    shown = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    shown = shown if len(shown) <= SHOWN else shown[: SHOWN - 1] + "…"
+    return f"`{shown.translate(str.maketrans('`|<>', chr(0x27) + '¦‹›'))}`" if shown else "(none)"
+
+
+def _front_matter(spec: Spec, facts: CardFacts) -> str:
+    kinds = [kind for kind in KINDS if facts.rows(kind)]
+    meta: dict[str, Any] = {"license": spec.license} if spec.license else {}
+    meta |= {
+        "language": [spec.language.split("-")[0]],
+        "pretty_name": spec.name,
+        "size_categories": [_size_category(sum(facts.rows(kind) for kind in KINDS))],
+        "task_categories": ["text-generation"] + (["question-answering"] if {"sft", "reasoning"} & {*kinds} else []),
+        "tags": ["synthetic", "medical", "clinsynth", *kinds],
+    }
+    if kinds:
+        meta["configs"] = [
+            {
+                "config_name": kind,
+                **({"default": True} if kind == kinds[0] else {}),
+                "data_files": [
+                    {"split": split, "path": f"{kind}/{split}-*.parquet"} for split, n in facts.kept[kind].items() if n
+                ],
+            }
+            for kind in kinds
+        ]
+    yaml = YAML()
+    yaml.width = 2**20
+    out = io.StringIO()
+    yaml.dump(_quoted(meta), out)
+    return out.getvalue().rstrip("\n")
+
+
+def _quoted(value: Any) -> Any:
+    # Readers of YAML 1.1 take an unquoted `no` (Norwegian) for false and `1e3` for a number.
+    if isinstance(value, str):
+        return DoubleQuotedScalarString(value)
+    if isinstance(value, dict):
+        return {key: _quoted(item) for key, item in value.items()}
+    return [_quoted(item) for item in value] if isinstance(value, list) else value
+
+
+def _view(spec: Spec, facts: CardFacts) -> dict[str, Any]:
+    """Return what the template shows: numbers, our own names, and foreign text already made safe."""
+    kinds = [kind for kind in KINDS if facts.rows(kind)]
+    named = _most_first(facts.sources)
+    return {
+        "name": spec.name,
+        "language": spec.language,
+        "license": code(spec.license) if spec.license else None,
+        "fingerprint": code(facts.fingerprint),
+        "kinds": kinds,
+        "kept": facts.kept,
+        "columns": {kind: SCHEMAS[kind].names for kind in kinds},
+        "shared": [name for name in SCHEMAS["sft"].names if all(name in SCHEMAS[kind].names for kind in KINDS)],
+        "meaning": MEANING,
+        "declared": [(role, code(_model_name(spec, role))) for role in ROLES if getattr(spec.models, role)],
+        "served": _lines(facts.served),
+        "prompts": _lines(facts.prompts),
+        "seeds": len(facts.seeds),
+        "sources": [(code(source), code(licence), rows) for (source, licence), rows in named[:MOST_SOURCES]],
+        "more_sources": len(named[MOST_SOURCES:]),
+        "more_rows": sum(rows for _, rows in named[MOST_SOURCES:]),
+        "licences": _licences(facts),
+        "accounts": [
+            (k, facts.planned[k], facts.rows(k), sum(facts.rejected[k].values()), facts.failed[k], facts.pending[k])
+            for k in KINDS
+            if facts.planned[k]
+        ],
+        "reasons": [
+            (kind, code(reason), count)
+            for kind, reasons in [*facts.rejected.items(), *sorted(facts.byproducts.items())]
+            for reason, count in sorted(reasons.items())
+        ],
+        "dedup": spec.filters.dedup,
+        "quality": spec.filters.quality,
+        "flags": [
+            (kind, code(flag), count, f"{100 * count / facts.rows(kind):.1f} %")
+            for (kind, flag), count in sorted(facts.flags.items())
+        ],
+    }
+
+
+def _lines(counter: Counter[Any]) -> list[tuple[str, ...]]:
+    return [(kind, *(code(text) for text in texts), str(rows)) for (kind, *texts), rows in sorted(counter.items())]
+
+
+def _licences(facts: CardFacts) -> list[tuple[str, int]]:
+    rows: Counter[str] = Counter()
+    for (_, licence), count in facts.sources.items():
+        rows[licence] += count
+    return [(code(licence), count) for licence, count in _most_first(rows)]
+
+
+def _most_first(counter: Counter[Any]) -> list[tuple[Any, int]]:
+    # most_common() leaves ties in the order they were met; the card should not hang on it.
+    return sorted(counter.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _model_name(spec: Spec, role: str) -> str:
+    model = spec.models.of(role)
+    if isinstance(model, LocalModel):
+        return (model.path.name if model.path else model.model) or "SmolLM2-135M-Instruct (embedded)"
+    return model.model
+
+
+def _size_category(rows: int) -> str:
+    bounds = ["1K", "10K", "100K", "1M", "10M", "100M", "1B"]
+    for at, bound in enumerate(bounds):
+        if rows < 10 ** (at + 3):
+            return f"n<{bound}" if at == 0 else f"{bounds[at - 1]}<n<{bound}"
+    return "n>1B"

@@ -1,0 +1,132 @@
+"""Turn-taking: a patient who knows only facts, a doctor who never sees the case, one action a turn.
+
+The consultation ends with a diagnosis. The doctor may diagnose from the second turn on; it must at ``max_turns``, or
+as soon as it repeats itself. Examinations and tests are answered from the card without a model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from filters.text import normalise
+from synth.ask import Answer
+from synth.recipes.case import facts_of, result_of
+from synth.recipes.forms import CaseCard, PatientTurn, doctor_form
+from synth.recipes.job import Job
+
+FIRST = ("ask", "examine", "test")
+ALL = ("ask", "examine", "test", "diagnose")
+CLOSING = ("diagnose",)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn as it is stored."""
+
+    speaker: str
+    """``patient``, ``doctor`` or ``result`` (of an examination or test)."""
+    text: str
+    thought: str | None = None
+    action: str | None = None
+    argument: str | None = None
+    differential: list[dict[str, Any]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The turn as a row's struct."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass(slots=True)
+class Consultation:
+    """A dialogue in the making."""
+
+    turns: list[Turn] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    """Every reply that went into it, in order; the last one is the doctor's diagnosis."""
+    flags: set[str] = field(default_factory=set)
+
+    def messages(self) -> list[dict[str, str]]:
+        """As a chat: patient and results are the user, the doctor is the assistant."""
+        roles = {"patient": "user", "result": "user", "doctor": "assistant"}
+        return [{"role": roles[t.speaker], "content": t.text} for t in self.turns]
+
+    def shown(self) -> list[dict[str, str]]:
+        """As templates see it: who said what, and nothing of thoughts."""
+        return [{"speaker": t.speaker.capitalize(), "text": t.text} for t in self.turns]
+
+
+async def consult(job: Job, card: CaseCard, persona: dict[str, str], part: str) -> Consultation:
+    """Play one consultation; raises AskRejected or AskFailed when somebody falls silent."""
+    assert job.spec.produce.dialogues is not None
+    talk = Consultation()
+    await _patient(job, talk, card, persona, f"{part}/0", opening=True)
+    last = job.spec.produce.dialogues.max_turns
+    repeated = False
+    for number in range(1, last + 1):
+        closing = repeated or number == last
+        actions = CLOSING if closing else FIRST if number == 1 else ALL
+        turn, answer = await doctor_turn(job, talk, actions, f"{part}/{number}")
+        repeated = any(normalise(t.text) == normalise(turn.text) for t in talk.turns if t.speaker == "doctor")
+        talk.turns.append(turn)
+        talk.answers.append(answer)
+        if repeated:
+            talk.flags.add("question_repeated")
+        if turn.action == "diagnose":
+            if number == last:
+                talk.flags.add("closed_at_max_turns")
+            break
+        if turn.action == "ask":
+            await _patient(job, talk, card, persona, f"{part}/{number}", opening=False)
+        else:
+            talk.turns.append(Turn("result", result_of(card, turn.action or "", turn.argument or "")))
+    return talk
+
+
+async def doctor_turn(
+    job: Job, talk: Consultation, actions: tuple[str, ...], part: str, sample: int = 0
+) -> tuple[Turn, Answer]:
+    """One turn of the doctor after what ``talk`` holds so far; sees the conversation and nothing else."""
+    answer = await job.asker.ask(
+        "doctor",
+        doctor_form(actions),
+        part=part,
+        sample=sample,
+        turns=talk.shown(),
+        actions=list(actions),
+        closing=actions == CLOSING,
+    )
+    said = answer.value
+    turn = Turn("doctor", said.say, said.thought, said.action, said.argument, normalised(said.differential))
+    return turn, answer
+
+
+async def _patient(
+    job: Job, talk: Consultation, card: CaseCard, persona: dict[str, str], part: str, *, opening: bool
+) -> None:
+    answer = await job.asker.ask(
+        "patient",
+        PatientTurn,
+        part=part,
+        facts=[f.text for f in facts_of(card) if f.known_by == "patient"],
+        persona=list(persona.values()),
+        turns=talk.shown(),
+        sex=card.sex,
+        age=card.age,
+        opening=opening,
+    )
+    talk.turns.append(Turn("patient", answer.value.say))
+    talk.answers.append(answer)
+
+
+def normalised(differential: list[Any]) -> list[dict[str, Any]]:
+    """A differential whose diagnoses are distinct and whose probabilities sum to 1; the likeliest first.
+
+    Models repeat diagnoses and their probabilities sum to anything; of a repeated diagnosis the first entry counts.
+    """
+    distinct: dict[str, tuple[str, float]] = {}
+    for entry in differential:
+        distinct.setdefault(normalise(entry.diagnosis), (entry.diagnosis, float(entry.probability)))
+    total = sum(p for _, p in distinct.values())
+    ranked = sorted(distinct.values(), key=lambda e: -e[1])
+    return [{"diagnosis": name, "probability": round(p / total, 4)} for name, p in ranked]

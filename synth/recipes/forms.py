@@ -1,0 +1,172 @@
+"""Shapes of replies, as pydantic models; the server gets them as JSON Schema, the reply is checked against them again.
+
+Every text has a ``maxLength`` and every list a ``maxItems``, for small models run away otherwise. Numbers are enums,
+because servers do not enforce numeric bounds. A text that fills its ``maxLength`` to the brim was cut by the grammar
+in mid-sentence and is refused like any truncated reply.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, create_model
+
+Ten = Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+Six = Literal[1, 2, 3, 4, 5, 6]
+Action = Literal["ask", "examine", "test", "diagnose"]
+Probability = Literal[0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
+
+
+def _text(longest: int, shortest: int = 1) -> Any:
+    """A text type of bounded length that refuses what was cut at the bound."""
+
+    def whole(value: str) -> str:
+        if len(value) >= longest - 1:
+            raise ValueError(f"it fills the {longest} characters allowed and was cut there; be brief")
+        return value
+
+    limits = StringConstraints(min_length=shortest, max_length=longest, strip_whitespace=True)
+    return Annotated[str, limits, AfterValidator(whole)]
+
+
+Name = _text(80, 2)
+Line = _text(200, 2)
+Said = _text(500, 2)
+
+
+class Form(BaseModel):
+    """Base of all reply models."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Score(Form):
+    """The paper's judgement of a question: quality and difficulty 1-10, relevance 1-6, leaning on one case or not."""
+
+    quality: Ten
+    difficulty: Ten
+    relevance_to_medicine: Six
+    mention_specific_details: bool
+
+
+class Grade(Form):
+    """The judge's opinion of a finished row."""
+
+    quality: Ten
+    complexity: Ten
+    relevance: Six
+
+
+class StyledAnswer(Form):
+    """One of several answers."""
+
+    style: Name
+    answer: str
+
+
+class Sections(Form):
+    """Long reasoning from a model that has no thinking mode of its own."""
+
+    thought: str
+    summarization: str
+
+
+class Recovered(Form):
+    """The answer that somebody else draws from a chain without its conclusion."""
+
+    answer: _text(2000, 2)  # type: ignore[valid-type]
+
+
+class Verdict(Form):
+    """Yes or no."""
+
+    verdict: Literal["yes", "no"]
+
+
+class Result(Form):
+    """A finding or test with its result."""
+
+    name: Name
+    result: Line
+
+
+class CaseCard(Form):
+    """A patient behind a passage. ``carries_case`` is no when the passage describes no illness a person could have."""
+
+    carries_case: Literal["yes", "no"]
+    age: Annotated[int, Field(ge=0, le=110)]
+    sex: Literal["female", "male"]
+    complaint: Line
+    history: Annotated[list[Line], Field(min_length=1, max_length=5)]
+    medication: Annotated[list[Name], Field(max_length=4)]
+    allergies: Annotated[list[Name], Field(max_length=3)]
+    findings: Annotated[list[Result], Field(max_length=4)]
+    tests: Annotated[list[Result], Field(max_length=4)]
+    diagnosis: Name
+    differential: Annotated[list[Name], Field(max_length=4)]
+    red_flags: Annotated[list[Line], Field(max_length=3)]
+
+
+class PatientTurn(Form):
+    """What the patient says."""
+
+    say: Said
+
+
+class Suspicion(Form):
+    """One entry of a differential diagnosis."""
+
+    diagnosis: Name
+    probability: Probability
+
+
+@lru_cache(maxsize=32)
+def questions_form(count: int) -> type[BaseModel]:
+    """``count`` questions about a passage."""
+    each = _text(400, 12)
+    return create_model(
+        "Questions", __base__=Form, questions=(Annotated[list[each], Field(min_length=count, max_length=count)], ...)
+    )
+
+
+@lru_cache(maxsize=32)
+def answers_form(count: int, max_tokens: int) -> type[BaseModel]:
+    """``count`` answers of different styles, sized so that all of them fit ``max_tokens``."""
+    one = create_model("Styled", __base__=StyledAnswer, answer=(_text(_characters(max_tokens // count), 2), ...))
+    return create_model(
+        "Answers", __base__=Form, answers=(Annotated[list[one], Field(min_length=count, max_length=count)], ...)
+    )
+
+
+@lru_cache(maxsize=32)
+def sections_form(max_tokens: int) -> type[BaseModel]:
+    """Thought and summarization, sized so that both fit ``max_tokens``."""
+    return create_model(
+        "SizedSections",
+        __base__=Sections,
+        thought=(_text(_characters(max_tokens * 2 // 3), 2), ...),
+        summarization=(_text(_characters(max_tokens // 3), 2), ...),
+    )
+
+
+@lru_cache(maxsize=8)
+def doctor_form(actions: tuple[str, ...]) -> type[BaseModel]:
+    """A doctor's turn in which only ``actions`` are open."""
+    return create_model(
+        "DoctorTurn",
+        __base__=Form,
+        thought=(Said, ...),
+        differential=(Annotated[list[Suspicion], Field(min_length=1, max_length=3)], ...),
+        action=(Literal[actions], ...),
+        argument=(Name, ...),
+        say=(Said, ...),
+    )
+
+
+def _characters(tokens: int) -> int:
+    """Characters that surely fit ``tokens``, at about three a token and some room for the JSON around them.
+
+    Bounded above, because grammars with very long repetitions are refused by some servers.
+    """
+    return max(64, min(12_000, (tokens - 24) * 3))

@@ -1,0 +1,159 @@
+"""From the text of a reply to a checked value.
+
+Repair is limited to what cannot change a value: code fences around the JSON, typographic quotes as delimiters, commas
+before a closing bracket. A reply that was cut is never repaired, for a cut ``50`` reads as ``5``; one that was cut
+after its JSON was complete (small models go on with white space) is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from synth.endpoints.base import Reply
+
+_FENCE = re.compile(r"^\s*```[a-zA-Z0-9]*\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
+_TRAILING_COMMA = re.compile(r",(\s*[}\]])")
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_TYPOGRAPHIC = re.compile(r"(?<=[{\[,:\s])[\u201c\u201d]|[\u201c\u201d](?=\s*[:,}\]])")
+_REFUSAL = re.compile(
+    r"^\s*(i['\u2019]?m (very |so |really )?sorry|i apologi[sz]e|sorry),? ?.{0,40}\b(can['\u2019]?t|cannot|can not|unable|won['\u2019]?t)\b"
+    r"|^\s*(i can['\u2019]?t|i cannot|i['\u2019]?m (not able|unable) to|as an ai)\b.{0,60}"
+    r"\b(help|assist|provide|comply|fulfil|answer|with (that|this)|language model|medical advice)",
+    re.IGNORECASE | re.DOTALL,
+)
+THINK = re.compile(r"^\s*<think>(.*?)</think>(.*)$", re.DOTALL)
+
+
+class BadReply(Exception):
+    """A reply that is no value.
+
+    Attributes:
+        reason: ``refusal``, ``content_filter``, ``truncated``, ``empty``, ``not_json`` or ``schema``.
+        final: asking again is pointless (the model or its provider declined).
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.final = reason in ("refusal", "content_filter")
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A checked value."""
+
+    value: Any
+    repaired: bool
+
+
+@lru_cache(maxsize=256)
+def json_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """JSON Schema of a reply model, without titles and descriptions (they would only cost prompt tokens)."""
+    schema: dict[str, Any] = _bare(model.model_json_schema())
+    return schema
+
+
+def _bare(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {
+            k: {name: _bare(sub) for name, sub in v.items()} if k in ("properties", "$defs") else _bare(v)
+            for k, v in node.items()
+            if k not in ("title", "description")
+        }
+    return [_bare(item) for item in node] if isinstance(node, list) else node
+
+
+def parse(reply: Reply, model: type[BaseModel] | None) -> Parsed:
+    """Turn a reply into a ``model`` instance, or into stripped text where ``model`` is None.
+
+    Raises:
+        BadReply: with the reason and a sentence that can be shown to the model.
+    """
+    if reply.finish_reason == "content_filter":
+        raise BadReply("content_filter", "the provider's content filter stopped the reply")
+    if reply.refusal:
+        raise BadReply("refusal", reply.refusal[:300])
+    cut = reply.finish_reason == "length"
+    if model is None:
+        return Parsed(_plain_text(reply.text, cut), repaired=False)
+    if not reply.text.strip():
+        raise BadReply("empty", "the reply was empty")
+    obj, repaired = _load(reply.text, cut)
+    try:
+        return Parsed(model.model_validate(obj), repaired)
+    except ValidationError as err:
+        lines = [f"{'.'.join(str(p) for p in e['loc']) or 'the reply'}: {e['msg']}" for e in err.errors()[:5]]
+        raise BadReply("schema", "; ".join(lines)) from None
+
+
+def _plain_text(text: str, cut: bool) -> str:
+    if cut:
+        raise BadReply("truncated", "the reply was cut off at the token limit")
+    if not text.strip():
+        raise BadReply("empty", "the reply was empty")
+    if _REFUSAL.search(text[:300]):
+        raise BadReply("refusal", " ".join(text.split())[:300])
+    return text.strip()
+
+
+def _load(text: str, cut: bool) -> tuple[Any, bool]:
+    try:
+        return json.loads(text), False
+    except json.JSONDecodeError as err:
+        if cut:
+            raise BadReply("truncated", "the reply was cut off at the token limit") from None
+        problem = f"not valid JSON ({err.msg} at character {err.pos})"
+    except RecursionError:
+        raise BadReply("not_json", "the JSON is nested too deeply") from None
+    if _REFUSAL.search(text[:300]) and "{" not in text:
+        raise BadReply("refusal", " ".join(text.split())[:300])
+    # A reasoning model may think aloud before its JSON; what it thought is no part of the value.
+    body = re.sub(r"^\s*<think>.*?</think>", "", text, flags=re.DOTALL)
+    fenced = _FENCE.match(body)
+    body = fenced.group(1) if fenced else body
+    for candidate in (body, _drop_trailing_commas(body), _drop_trailing_commas(_straight_quotes(body))):
+        try:
+            return json.loads(candidate), True
+        except (json.JSONDecodeError, RecursionError):
+            continue
+    raise BadReply("not_json", problem)
+
+
+def _drop_trailing_commas(text: str) -> str:
+    """Remove commas before a closing bracket, outside of strings."""
+    pieces, last = [], 0
+    for string in _STRINGS.finditer(text):
+        pieces += [_TRAILING_COMMA.sub(r"\1", text[last : string.start()]), string.group()]
+        last = string.end()
+    pieces.append(_TRAILING_COMMA.sub(r"\1", text[last:]))
+    return "".join(pieces)
+
+
+def _straight_quotes(text: str) -> str:
+    """Straighten typographic quotes that delimit strings; those inside a string stay."""
+    return _TYPOGRAPHIC.sub('"', text) if '"' not in text else text
+
+
+def split_reasoning(reply_text: str, reasoning: str | None) -> tuple[str, str] | None:
+    """(reasoning, answer) of a native reasoning reply, from the field or from an inline ``<think>`` block.
+
+    None when the reply has neither, an unfinished block, or nothing after it.
+    """
+    if reasoning and reasoning.strip():
+        answer = THINK.sub(r"\2", reply_text).strip()
+        return (reasoning.strip(), answer) if answer and "<think>" not in answer else None
+    match = THINK.match(reply_text)
+    if match and match.group(1).strip() and match.group(2).strip():
+        return match.group(1).strip(), match.group(2).strip()
+    # Some chat templates open the block in the prompt, so that the reply holds only its end.
+    head, found, tail = reply_text.partition("</think>")
+    if found and "<think>" not in head and head.strip() and tail.strip():
+        return head.strip(), tail.strip()
+    return None

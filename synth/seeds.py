@@ -1,0 +1,245 @@
+"""Seeds: the passages that a run starts from, in an order that never changes.
+
+Two passes read the same source with the same rules: :func:`plan_seeds` checks all of it once and counts,
+:func:`read_seeds` hands out a slice of what was accepted. Both stream.
+
+A row becomes a seed when its text is not empty and its id is a text or a whole number. White space around a text is
+removed, NUL is removed and lone surrogates become U+FFFD (neither can be stored in Parquet or SQLite); nothing else
+changes. Without an id field the id comes from the whole text, before it is cut, and a later row with the same text is
+refused; with an id field equal texts are left to the near-duplicate filter and equal ids are the user's error.
+
+What this module does not do: it does not sort, sample or look for near-duplicates, and a Hub data set without a pinned
+revision may change between the passes (compare the digest of the plan).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from synth.errors import UserError
+from synth.seed_files import (
+    PAYLOAD_LIMIT,
+    BadRow,
+    Row,
+    damage_hint,
+    missing_field,
+    read_rows,
+    source_name,
+    unit,
+)
+from synth.spec import SeedsSpec
+from synth.tokens import cut_to_tokens, estimate_tokens
+
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_DUPLICATES_SHOWN = 10
+_FIELDS_SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """A passage with its origin and licence; ``index`` counts the accepted seeds from 0."""
+
+    index: int
+    id: str
+    text: str
+    source: str
+    license: str
+
+
+@dataclass(frozen=True, slots=True)
+class BadSeed:
+    """A row that is no seed. ``payload`` shows at most the first 2,000 characters of it.
+
+    ``reason`` is one of ``bad_json``, ``bad_csv``, ``bad_encoding``, ``empty_text`` (also: no text field),
+    ``missing_id``, ``wrong_type`` and ``duplicate_text`` (only where ids come from texts).
+    """
+
+    line: int
+    id: str | None
+    reason: str
+    detail: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeedPlan:
+    """What a source holds.
+
+    ``bad`` stops at the cap given to :func:`plan_seeds`, ``bad_count`` counts all. ``tokens`` is the estimated sum of
+    the cut texts. ``digest`` changes with any id, text or their order.
+    """
+
+    count: int
+    bad: list[BadSeed]
+    bad_count: int
+    tokens: int
+    digest: str
+
+
+def plan_seeds(spec: SeedsSpec, *, max_bad: int = 1000) -> SeedPlan:
+    """Read the source once, up to ``spec.limit`` seeds, and return what is in it; keep ``max_bad`` bad rows at most.
+
+    Raises :class:`UserError` for a source that is not there or cannot be read, a text or id field that no row has,
+    ids that stand more than once (with their lines) and a source without any usable seed.
+    """
+    count = tokens = 0
+    bad: list[BadSeed] = []
+    reasons: Counter[str] = Counter()
+    repeated: dict[str, list[int]] = {}
+    repeats = 0
+    lines: dict[bytes, int] = {}
+    digest = hashlib.sha256()
+    rows = _Rows(spec)
+    for line, found in rows.scan():
+        if isinstance(found, BadSeed):
+            reasons[found.reason] += 1
+            if len(bad) < max_bad:
+                bad.append(found)
+            continue
+        first = lines.setdefault(_short_hash(found.id), line)
+        if first != line:
+            repeated.setdefault(found.id, [first]).append(line)
+            repeats += 1
+            if repeats == _DUPLICATES_SHOWN:
+                break
+        text = cut_to_tokens(found.text, spec.max_tokens)
+        count += 1
+        tokens += estimate_tokens(text)
+        for part in (found.id.encode(), text.encode()):
+            digest.update(len(part).to_bytes(8, "little") + part)
+    if repeated:
+        raise _repeated_ids(spec, repeated)
+    if not count:
+        raise _no_seed(spec, bad, reasons, rows.fields)
+    return SeedPlan(count, bad, reasons.total(), tokens, digest.hexdigest())
+
+
+def read_seeds(spec: SeedsSpec, start: int = 0, stop: int | None = None) -> Iterator[Seed]:
+    """Stream the accepted seeds with ``start <= index < stop``, texts cut to ``spec.max_tokens``.
+
+    ``stop`` None means to the end; ``spec.limit`` holds in any case. The source is read from its beginning, for what
+    is accepted is only known by reading; repeated ids are not looked for (the plan has refused them).
+    """
+    if start < 0 or (stop is not None and stop < start):
+        raise ValueError(f"no slice of seeds: [{start}, {stop})")
+    if start == stop:
+        return
+    for _, found in _Rows(spec).scan():
+        if isinstance(found, Seed) and found.index >= start:
+            yield replace(found, text=cut_to_tokens(found.text, spec.max_tokens))
+            if found.index + 1 == stop:
+                return
+
+
+class _Rows:
+    """One pass over a source; remembers what is needed to refuse equal texts and to name fields in an error."""
+
+    def __init__(self, spec: SeedsSpec) -> None:
+        self._spec = spec
+        self._origin = clean(source_name(spec.source))
+        self._texts: dict[bytes, int] = {}
+        self.fields: dict[str, None] = {}
+        """Fields of rows that were refused before the first seed, in the order seen."""
+
+    def scan(self) -> Iterator[tuple[int, Seed | BadSeed]]:
+        """Yield (line, seed or bad seed), stopping at the limit. Texts are not cut yet."""
+        count = 0
+        for row in read_rows(self._spec):
+            found = self._accept(row, count)
+            yield row.line, found
+            if isinstance(found, Seed):
+                count += 1
+                if count == self._spec.limit:
+                    return
+            elif not count and isinstance(row, Row) and len(self.fields) < _FIELDS_SHOWN:
+                self.fields.update(dict.fromkeys(row.fields))
+
+    def _accept(self, row: Row | BadRow, index: int) -> Seed | BadSeed:
+        if isinstance(row, BadRow):
+            return BadSeed(row.line, None, row.reason, clean(row.detail), clean(row.payload))
+        spec, fields = self._spec, row.fields
+        seed_id, id_problem = (None, None) if spec.id is None else _id(spec.id, fields)
+        text, problem = _text(spec.text, fields)
+        if not problem and spec.id is None:
+            seed_id = hashlib.sha256(text.encode()).hexdigest()[:16]
+            first = self._texts.setdefault(_short_hash(text), row.line)
+            if first != row.line:
+                problem = ("duplicate_text", f"the same text as in {unit(spec.source)} {first}")
+        problem = problem or id_problem
+        if problem:
+            payload = json.dumps(fields, ensure_ascii=False, default=str)[:PAYLOAD_LIMIT]
+            return BadSeed(row.line, seed_id, *problem, clean(payload))
+        assert seed_id is not None
+        return Seed(
+            index, seed_id, text, _name(spec.origin, fields, self._origin), _name(spec.license, fields, "unknown")
+        )
+
+
+def clean(text: str) -> str:
+    """Return ``text`` without NUL and with U+FFFD for lone surrogates: what Parquet and SQLite can store."""
+    text = text.replace("\0", "")
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+def _text(field: str, fields: dict[str, Any]) -> tuple[str, tuple[str, str] | None]:
+    """Return the text of a row, and the (reason, detail) why it is none."""
+    value = fields.get(field)
+    if value is None:
+        return "", ("empty_text", f"`{field}` is null" if field in fields else f"no field `{field}`")
+    if not isinstance(value, str):
+        return "", ("wrong_type", f"`{field}` is {type(value).__name__}, not text")
+    text = clean(value).strip()
+    return text, None if text else ("empty_text", f"`{field}` is empty")
+
+
+def _id(field: str, fields: dict[str, Any]) -> tuple[str | None, tuple[str, str] | None]:
+    """Return the id of a row, and the (reason, detail) why it has none."""
+    value = fields.get(field)
+    if value is None:
+        return None, ("missing_id", f"`{field}` is null" if field in fields else f"no field `{field}`")
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None, ("wrong_type", f"`{field}` is {type(value).__name__}, not text or a whole number")
+    seed_id = clean(str(value)).strip()
+    return (seed_id, None) if seed_id else (None, ("missing_id", f"`{field}` is empty"))
+
+
+def _name(field: str | None, fields: dict[str, Any], default: str) -> str:
+    """Return a licence or an origin; whatever is not a text counts as not given."""
+    value = fields.get(field) if field is not None else None
+    return (clean(value).strip() or default) if isinstance(value, str) else default
+
+
+def _short_hash(text: str) -> bytes:
+    """Return 16 bytes that stand for a text, so that a scan over millions of rows stays small."""
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def _repeated_ids(spec: SeedsSpec, repeated: dict[str, list[int]]) -> UserError:
+    shown = ", ".join(
+        f"`{seed_id[:80]}` ({unit(spec.source)}s {', '.join(map(str, lines))})" for seed_id, lines in repeated.items()
+    )
+    return UserError(
+        f"seeds.id: ids stand more than once in {spec.source}: {shown}; make them unique, or set `id: null` to derive"
+        " ids from the texts"
+    )
+
+
+def _no_seed(spec: SeedsSpec, bad: list[BadSeed], reasons: Counter[str], fields: dict[str, None]) -> UserError:
+    """Return the error for a source without a usable seed, as near to the cause as can be told."""
+    if not reasons:
+        return UserError(f"seeds.source: no usable seed in {spec.source}: it holds no rows")
+    for key, field in (("text", spec.text), ("id", spec.id)):
+        if fields and field is not None and field not in fields:
+            return missing_field(key, field, list(fields), spec.source)
+    counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    first = "; ".join(f"{unit(spec.source)} {one.line}: {one.reason}: {one.detail}" for one in bad[:3])
+    hint = damage_hint(spec.source)
+    return UserError(
+        f"seeds.source: no usable seed in {spec.source}: all rows refused ({counts}); {first}{hint and '; ' + hint}"
+    )

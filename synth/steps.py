@@ -1,0 +1,51 @@
+"""Every question that a recipe puts to a model: who is asked, with which template, how it is sampled.
+
+``max_tokens`` bounds the reply; ``expected`` is the usual length that ``--dry-run`` counts with. Temperatures of the
+first four are the paper's (FineMedLM-o1, arXiv 2501.09213, and its published code); the rest are ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One kind of question."""
+
+    role: str
+    template: str
+    variables: frozenset[str]
+    temperature: float
+    max_tokens: int
+    expected: int
+    """Tokens of a usual reply, for estimates only."""
+    top_p: float = 0.9
+
+
+def _step(role: str, template: str, variables: str, temperature: float, max_tokens: int, expected: int) -> Step:
+    return Step(role, template, frozenset(variables.split()) | {"language"}, temperature, max_tokens, expected)
+
+
+STEPS: dict[str, Step] = {
+    "department": _step("judge", "finemed/department", "passage departments", 0.0, 64, 12),
+    "questions": _step("generator", "finemed/questions", "passage count", 1.0, 1024, 160),
+    "score": _step("judge", "finemed/score", "question", 0.8, 256, 40),
+    "answers": _step("generator", "finemed/answers", "passage question count", 1.0, 4096, 700),
+    "reward": _step("judge", "finemed/reward", "question answer", 0.0, 256, 30),
+    "reasoning": _step("reasoner", "finemed/reasoning", "passage question sections", 0.7, 8192, 2500),
+    "recover": _step("judge", "finemed/recover", "question thought", 0.0, 1024, 150),
+    "agree": _step("judge", "finemed/agree", "question first second", 0.0, 64, 8),
+    "case": _step("generator", "dialogue/case", "passage", 0.8, 2048, 600),
+    "patient": _step("patient", "dialogue/patient", "facts persona turns sex age opening", 0.8, 512, 60),
+    "doctor": _step("doctor", "dialogue/doctor", "turns actions closing", 0.7, 1024, 200),
+    "diagnosis": _step("judge", "dialogue/diagnosis", "given expected", 0.0, 64, 8),
+    "judge_dialogue": _step("judge", "dialogue/judge_dialogue", "turns", 0.0, 256, 30),
+    "judge_turn": _step("judge", "dialogue/judge_turn", "turns reply", 0.0, 256, 30),
+}
+
+RECIPES: dict[str, tuple[str, ...]] = {
+    "finemed": ("department", "questions", "score", "answers", "reward", "reasoning", "recover", "agree"),
+    "dialogue": ("department", "case", "patient", "doctor", "diagnosis", "judge_dialogue", "judge_turn"),
+}
+"""Which steps make the rows of a recipe; the row's ``prompt_hash`` covers their templates."""

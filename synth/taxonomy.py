@@ -1,0 +1,76 @@
+"""Departments at two levels, and how a model is made to choose one.
+
+A passage is labelled by constrained choice: the reply's schema lists the departments and ``unknown``, so that a label
+is never the luck of string matching. The list is data (``data/taxonomy.yaml``) and can be replaced by the spec.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, create_model
+from ruamel.yaml import YAML, YAMLError
+
+from synth.errors import UserError
+
+UNKNOWN = "unknown"
+DATA = Path(__file__).parent / "data"
+
+
+@dataclass(frozen=True, slots=True)
+class Department:
+    """A label at both levels."""
+
+    department: str
+    subdepartment: str
+
+
+class Taxonomy:
+    """The departments of one file."""
+
+    def __init__(self, parents: dict[str, str]) -> None:
+        self._parents = parents
+        self.labels: tuple[str, ...] = (*parents, UNKNOWN)
+        self.reply: type[BaseModel] = create_model(
+            "DepartmentReply",
+            __config__=ConfigDict(extra="forbid"),
+            department=(Literal[self.labels], ...),
+        )
+
+    def place(self, label: str) -> Department:
+        """Both levels of a second-level label."""
+        return Department(self._parents[label], label) if label in self._parents else Department(UNKNOWN, UNKNOWN)
+
+
+def load_taxonomy(path: Path | None = None) -> Taxonomy:
+    """Read a taxonomy: a mapping from department to a list of its subdepartments.
+
+    Raises:
+        UserError: not of that form, a name twice, or the reserved name ``unknown``.
+    """
+    path = path or DATA / "taxonomy.yaml"
+    parents: dict[str, str] = {}
+    for department, subs in read_mapping(path).items():
+        if not isinstance(subs, list) or not subs or not all(isinstance(s, str) and s.strip() for s in subs):
+            raise UserError(f"{path}: {department}: expected a list of subdepartment names")
+        for sub in subs:
+            if sub in parents or sub.lower() == UNKNOWN:
+                why = "is reserved" if sub.lower() == UNKNOWN else f"stands under {parents[sub]} already"
+                raise UserError(f"{path}: {department}: {sub!r} {why}; each subdepartment needs a name of its own")
+            parents[sub] = department
+    return Taxonomy(parents)
+
+
+def read_mapping(path: Path) -> dict[str, object]:
+    """Read a YAML file that is a non-empty mapping with text keys; UserError otherwise."""
+    try:
+        data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as err:
+        raise UserError(f"{path}: cannot be read: {err}") from None
+    except YAMLError as err:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(err).split())[:200]}") from None
+    if not isinstance(data, dict) or not data or not all(isinstance(k, str) for k in data):
+        raise UserError(f"{path}: expected a mapping with names as keys")
+    return data
