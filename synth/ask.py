@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import json
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -70,7 +70,11 @@ class NotAnswered(Exception):
 
 
 class Watcher(Protocol):
-    """Sees every answer, for progress and the closing summary."""
+    """Sees every question and answer, for progress and the closing summary."""
+
+    def sent(self, step: str) -> None:
+        """One question goes to an endpoint (or waits for its turn there)."""
+        ...
 
     def asked(self, step: str, outcome: str, reply: Reply | None, usd: float, *, replayed: bool) -> None:
         """One question has its final outcome."""
@@ -84,8 +88,8 @@ class Desk:
     spec: Spec
     templates: dict[str, Template]
     """By step."""
-    pool_of: Callable[[str], Awaitable[Pool]]
-    """The pool of a role; engines start when the first is wanted."""
+    pools: dict[str, Pool]
+    """By role."""
     declared: dict[str, str]
     """Declared model by role: part of the journal key."""
     prices: dict[str, Price | None]
@@ -107,7 +111,7 @@ class Asker:
         self.priority = priority
 
     async def ask(
-        self, step: str, reply: type[BaseModel] | None, *, part: str = "", sample: int = 0, **variables: object
+        self, step: str, reply: type[BaseModel] | None, /, *, part: str = "", sample: int = 0, **variables: object
     ) -> Answer:
         """Put the question ``step`` to its role.
 
@@ -129,7 +133,9 @@ class Asker:
         calls: tuple[Call, ...] = ()
         flags: tuple[str, ...] = ()
         for reask in range(spec.reasks + 1):
-            entry = await self._entry(step, name, sample, reask, self._request(step, name, sample, reask, messages, schema))
+            entry = await self._entry(
+                step, name, sample, reask, self._request(step, name, sample, reask, messages, schema)
+            )
             if entry.reply is None:
                 raise AskFailed(name, entry.outcome, entry.attempts[-1].get("detail", "") if entry.attempts else "")
             got = Reply(**entry.reply)
@@ -147,11 +153,18 @@ class Asker:
         raise AskRejected(name, bad.reason, bad.detail, got.text, calls)
 
     def _request(
-        self, step: str, name: str, sample: int, reask: int, messages: list[dict[str, str]], schema: dict[str, Any] | None
+        self,
+        step: str,
+        name: str,
+        sample: int,
+        reask: int,
+        messages: list[dict[str, str]],
+        schema: dict[str, Any] | None,
     ) -> Request:
         defaults, chosen = STEPS[step], self.desk.spec.sampling.get(step)
-        pick = (lambda key: getattr(chosen, key, None)) if chosen else (lambda key: None)
-        temperature, top_p, max_tokens = pick("temperature"), pick("top_p"), pick("max_tokens")
+        temperature, top_p, max_tokens = (
+            (chosen.temperature, chosen.top_p, chosen.max_tokens) if chosen else (None, None, None)
+        )
         return Request(
             messages=messages,
             temperature=defaults.temperature if temperature is None else temperature,
@@ -172,11 +185,12 @@ class Asker:
         if desk.replay_only:
             desk.missed.append((self.seed_id, name, sample, reask, role))
             raise NotAnswered(name)
-        pool, price = await desk.pool_of(role), desk.prices[role]
+        price = desk.prices[role]
         held = desk.spending.reserve(request, price)
         reply, tries = None, 0
         try:
-            outcome = await pool.complete(self.priority, request)
+            desk.watcher.sent(step)
+            outcome = await desk.pools[role].complete(self.priority, request)
             reply, tries = outcome.reply, len(outcome.attempts)
         finally:
             desk.spending.settle(held, reply, price, tries)

@@ -21,10 +21,11 @@ _FENCE = re.compile(r"^\s*```[a-zA-Z0-9]*\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _TYPOGRAPHIC = re.compile(r"(?<=[{\[,:\s])[\u201c\u201d]|[\u201c\u201d](?=\s*[:,}\]])")
+_CANNOT = r"(can['\u2019]?t|cannot|can not|unable|won['\u2019]?t)"
+_DECLINES = r"(help|assist|provide|comply|fulfil|answer|with (that|this)|language model|medical advice)"
 _REFUSAL = re.compile(
-    r"^\s*(i['\u2019]?m (very |so |really )?sorry|i apologi[sz]e|sorry),? ?.{0,40}\b(can['\u2019]?t|cannot|can not|unable|won['\u2019]?t)\b"
-    r"|^\s*(i can['\u2019]?t|i cannot|i['\u2019]?m (not able|unable) to|as an ai)\b.{0,60}"
-    r"\b(help|assist|provide|comply|fulfil|answer|with (that|this)|language model|medical advice)",
+    rf"^\s*(i['\u2019]?m (very |so |really )?sorry|i apologi[sz]e|sorry),? ?.{{0,40}}\b{_CANNOT}\b"
+    rf"|^\s*(i can['\u2019]?t|i cannot|i['\u2019]?m (not able|unable) to|as an ai)\b.{{0,60}}\b{_DECLINES}",
     re.IGNORECASE | re.DOTALL,
 )
 THINK = re.compile(r"^\s*<think>(.*?)</think>(.*)$", re.DOTALL)

@@ -39,9 +39,7 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 class Model(BaseModel):
     """Frozen, unknown keys refused, field docstrings as descriptions; inputs never echoed in errors."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 
 
 class SeedsSpec(Model):

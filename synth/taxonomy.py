@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, create_model
-from ruamel.yaml import YAML, YAMLError
 
 from synth.errors import UserError
+from synth.spec_yaml import YamlProblem, parse, read_text
 
 UNKNOWN = "unknown"
 DATA = Path(__file__).parent / "data"
@@ -33,10 +33,11 @@ class Taxonomy:
     def __init__(self, parents: dict[str, str]) -> None:
         self._parents = parents
         self.labels: tuple[str, ...] = (*parents, UNKNOWN)
+        one_of: Any = Literal[self.labels]
         self.reply: type[BaseModel] = create_model(
             "DepartmentReply",
             __config__=ConfigDict(extra="forbid"),
-            department=(Literal[self.labels], ...),
+            department=(one_of, ...),
         )
 
     def place(self, label: str) -> Department:
@@ -66,11 +67,16 @@ def load_taxonomy(path: Path | None = None) -> Taxonomy:
 def read_mapping(path: Path) -> dict[str, object]:
     """Read a YAML file that is a non-empty mapping with text keys; UserError otherwise."""
     try:
-        data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as err:
-        raise UserError(f"{path}: cannot be read: {err}") from None
-    except YAMLError as err:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(err).split())[:200]}") from None
+        document = parse(read_text(path))
+    except YamlProblem as problem:
+        raise UserError(f"{path}:{problem.line}: {problem}") from None
+    except OSError as err:
+        raise UserError(f"{path}: cannot be read: {err.strerror}") from None
+    if document.findings:
+        raise UserError(
+            "\n".join(f"{path}:{f.line}: {'.'.join(map(str, f.loc))}: {f.message}" for f in document.findings)
+        )
+    data = document.value
     if not isinstance(data, dict) or not data or not all(isinstance(k, str) for k in data):
         raise UserError(f"{path}: expected a mapping with names as keys")
     return data

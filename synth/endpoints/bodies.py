@@ -67,9 +67,9 @@ def parse_response(raw: bytes, request: Request) -> Reply:
     text = _text(message.get("content"))
     reasoning = _text(message.get("reasoning") or message.get("reasoning_content")) or None
     usage = body.get("usage") or {}
-    tokens_in, tokens_out = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    estimated = not (isinstance(tokens_in, int) and isinstance(tokens_out, int))
-    if estimated:
+    tokens_in, tokens_out = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    estimated = tokens_in is None or tokens_out is None
+    if tokens_in is None or tokens_out is None:
         tokens_in = sum(estimate_tokens(m["content"]) for m in request.messages)
         tokens_out = estimate_tokens(text + (reasoning or ""))
     refusal = message.get("refusal")
@@ -83,6 +83,12 @@ def parse_response(raw: bytes, request: Request) -> Reply:
         refusal=refusal if isinstance(refusal, str) and refusal else None,
         usage_estimated=estimated,
     )
+
+
+def _count(usage: object, name: str) -> int | None:
+    """A token count; None when the server gives none or nonsense."""
+    value = usage.get(name) if isinstance(usage, dict) else None
+    return value if isinstance(value, int) and 0 <= value < 1 << 31 else None
 
 
 def _text(content: object) -> str:

@@ -138,9 +138,7 @@ class HttpEndpoint:
         if self._session is None:
             raise RuntimeError("start() comes before complete()")
         # Redirects are not followed: they would carry the key to another host.
-        async with self._session.post(
-            f"{self.url}/chat/completions", json=payload, allow_redirects=False
-        ) as response:
+        async with self._session.post(f"{self.url}/chat/completions", json=payload, allow_redirects=False) as response:
             raw = await _read(response)
             if response.status == 200:
                 return raw
@@ -151,14 +149,18 @@ class HttpEndpoint:
         if status in (401, 402, 403) or code in _QUOTA_CODES:
             return EndpointRefused(self._refused(status, message))
         if status == 404:
-            return EndpointRefused(f"models.{self.role}: {self._host} answers 404: {message or 'no such model or path'}")
+            return EndpointRefused(
+                f"models.{self.role}: {self._host} answers 404: {message or 'no such model or path'}"
+            )
         if status in _TRANSIENT or status >= 500:
             kind = "rate_limit" if status == 429 else "server_error"
             return _Attempt(kind, f"HTTP {status}: {message}", status=status, again=True, wait=_seconds(retry_after))
         return _Attempt("bad_request", f"HTTP {status}: {message}", status=status, again=False)
 
     def _refused(self, status: int, message: str) -> str:
-        key = f"the key in {self.api_key_env}" if self.api_key_env else "requests without a key (api_key_env is not set)"
+        key = (
+            f"the key in {self.api_key_env}" if self.api_key_env else "requests without a key (api_key_env is not set)"
+        )
         return f"models.{self.role}: {self._host} refuses {key} (HTTP {status}{f': {message}' if message else ''})"
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from synth.endpoints.base import Endpoint, Outcome, Request
 from synth.errors import RunInterrupted
@@ -21,9 +21,17 @@ Priority = tuple[int, int]
 class Pool:
     """Requests of one endpoint, in order of priority."""
 
-    def __init__(self, name: str, endpoint: Endpoint, on_change: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        name: str,
+        endpoint: Endpoint,
+        ready: Callable[[], Awaitable[None]],
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Make a pool; ``ready`` is awaited before each request and starts the engines when it is first called."""
         self.name = name
         self.endpoint = endpoint
+        self._ready = ready
         self.limit = endpoint.slots
         self.in_flight = 0
         self._on_change = on_change
@@ -44,6 +52,9 @@ class Pool:
         """Wait for a turn, then answer ``request``; raises what :meth:`stop` was given once stopped."""
         await self._turn(priority)
         try:
+            await self._ready()
+            if self._stopped is not None:
+                raise self._stopped
             return await self.endpoint.complete(request)
         finally:
             self.in_flight -= 1

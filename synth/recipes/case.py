@@ -14,7 +14,23 @@ from filters.text import normalise, words
 from synth.recipes.forms import CaseCard, Result
 
 _EMPTY = {"", "no", "none", "unknown", "n/a", "null", "diagnosis"}
-_COMMON_WORDS = {"a", "an", "and", "examination", "examine", "exam", "for", "in", "of", "on", "or", "test", "the", "to", "your"}
+_COMMON_WORDS = {
+    "a",
+    "an",
+    "and",
+    "examination",
+    "examine",
+    "exam",
+    "for",
+    "in",
+    "of",
+    "on",
+    "or",
+    "test",
+    "the",
+    "to",
+    "your",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +77,9 @@ def result_of(card: CaseCard, action: str, argument: str) -> str:
 
 def _nearest(entries: list[Result], argument: str) -> Result | None:
     asked = set(words(argument)) - _COMMON_WORDS
-    shared = [len(asked & set(words(entry.name))) for entry in entries]
-    return entries[shared.index(max(shared))] if shared and max(shared) else None
+    shared: list[int] = [len(asked & set(words(entry.name))) for entry in entries]
+    best = max(range(len(entries)), key=shared.__getitem__, default=None)
+    return entries[best] if best is not None and shared[best] else None
 
 
 def same_diagnosis(given: str, expected: str) -> bool:

@@ -64,9 +64,7 @@ async def _ending(job: Job, card: CaseCard, turn: Turn, written: Answer, part: s
     if same_diagnosis(turn.argument or "", card.diagnosis):
         return Ending(turn, written, True, ())
     try:
-        verdict = await job.asker.ask(
-            "diagnosis", Verdict, part=part, given=turn.argument, expected=card.diagnosis
-        )
+        verdict = await job.asker.ask("diagnosis", Verdict, part=part, given=turn.argument, expected=card.diagnosis)
     except AskRejected:
         return Ending(turn, written, None, ())
     return Ending(turn, written, verdict.value.verdict == "yes", (verdict,))

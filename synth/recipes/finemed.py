@@ -117,7 +117,9 @@ def _rule(job: Job, question: Question) -> str:
     rule = job.spec.produce.reasoning
     if rule is None:
         return ""
-    bound = f"not above {rule.difficulty_above}" if rule.hardest is None else f"not among the hardest {rule.hardest:.0%}"
+    bound = (
+        f"not above {rule.difficulty_above}" if rule.hardest is None else f"not among the hardest {rule.hardest:.0%}"
+    )
     return f"difficulty {question.score.difficulty} is {bound}"
 
 
@@ -126,9 +128,7 @@ async def _common(job: Job, question: Question) -> Common | None:
     styles = job.spec.produce.answers.styles if job.spec.produce.answers else 2
     form = answers_form(styles, job.max_tokens("answers"))
     with job.slots.covering(SFT, REWARD_PAIR, LONG_PAIR):
-        written = await job.asker.ask(
-            "answers", form, passage=job.seed.text, question=question.text, count=styles
-        )
+        written = await job.asker.ask("answers", form, passage=job.seed.text, question=question.text, count=styles)
         texts = [styled.answer for styled in written.value.answers]
         grades = await together(
             *(job.grade("reward", f"answer-{i}", question=question.text, answer=t) for i, t in enumerate(texts))
@@ -137,10 +137,14 @@ async def _common(job: Job, question: Question) -> Common | None:
         best = choose_best(rewards, job.asker.rng("choose_answer"))
         for i, text in enumerate(texts):
             if i != best:
-                job.slots.byproduct("answer", str(i), "reward", "not_chosen", payload={"answer": text, "reward": rewards[i]})
+                job.slots.byproduct(
+                    "answer", str(i), "reward", "not_chosen", payload={"answer": text, "reward": rewards[i]}
+                )
         grade = grades[best] if best is not None else None
         if best is None or grade is None:
-            job.slots.reject(job.slots.open(SFT, REWARD_PAIR, LONG_PAIR), "reward", "unscored", "no answer got a score")
+            job.slots.reject(
+                job.slots.open(SFT, REWARD_PAIR, LONG_PAIR), "reward", "unscored", "no answer got a score"
+            )
             return None
         common = Common(texts[best], grade.value.quality, written, grade)
         if job.slots.open(SFT):

@@ -8,14 +8,14 @@ in mid-sentence and is refused like any truncated reply.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, create_model
 
 Ten = Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
 Six = Literal[1, 2, 3, 4, 5, 6]
 Action = Literal["ask", "examine", "test", "diagnose"]
-Probability = Literal[0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
+Probability = Literal[0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95]  # type: ignore[valid-type]  # floats: JSON enums may hold them
 
 
 def _text(longest: int, shortest: int = 1) -> Any:
@@ -30,9 +30,13 @@ def _text(longest: int, shortest: int = 1) -> Any:
     return Annotated[str, limits, AfterValidator(whole)]
 
 
-Name = _text(80, 2)
-Line = _text(200, 2)
-Said = _text(500, 2)
+if TYPE_CHECKING:
+    Name: TypeAlias = str
+    Line: TypeAlias = str
+    Said: TypeAlias = str
+    Paragraph: TypeAlias = str
+else:
+    Name, Line, Said, Paragraph = _text(80, 2), _text(200, 2), _text(500, 2), _text(2000, 2)
 
 
 class Form(BaseModel):
@@ -75,7 +79,7 @@ class Sections(Form):
 class Recovered(Form):
     """The answer that somebody else draws from a chain without its conclusion."""
 
-    answer: _text(2000, 2)  # type: ignore[valid-type]
+    answer: Paragraph
 
 
 class Verdict(Form):
@@ -124,7 +128,7 @@ class Suspicion(Form):
 @lru_cache(maxsize=32)
 def questions_form(count: int) -> type[BaseModel]:
     """``count`` questions about a passage."""
-    each = _text(400, 12)
+    each: Any = _text(400, 12)
     return create_model(
         "Questions", __base__=Form, questions=(Annotated[list[each], Field(min_length=count, max_length=count)], ...)
     )
@@ -158,10 +162,14 @@ def doctor_form(actions: tuple[str, ...]) -> type[BaseModel]:
         __base__=Form,
         thought=(Said, ...),
         differential=(Annotated[list[Suspicion], Field(min_length=1, max_length=3)], ...),
-        action=(Literal[actions], ...),
+        action=(_one_of(actions), ...),
         argument=(Name, ...),
         say=(Said, ...),
     )
+
+
+def _one_of(names: tuple[str, ...]) -> Any:
+    return Literal[names]
 
 
 def _characters(tokens: int) -> int:

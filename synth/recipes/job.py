@@ -61,7 +61,7 @@ class Job:
             return Department(UNKNOWN, UNKNOWN), None
         return self.taxonomy.place(answer.value.department), answer
 
-    async def grade(self, step: str, part: str, **variables: object) -> Answer | None:
+    async def grade(self, step: str, part: str, **variables: Any) -> Answer | None:
         """The judge's :class:`Grade`; None when its replies were of no use."""
         try:
             return await self.asker.ask(step, Grade, part=part, **variables)

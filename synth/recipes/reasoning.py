@@ -50,7 +50,9 @@ async def long_reasoning(
         first = replies[0]
         if isinstance(first, AskRejected):
             raise first
-        job.slots.reject(job.slots.open(slot, pair), "reasoning", "no_reasoning", "no reply held a chain and an answer")
+        job.slots.reject(
+            job.slots.open(slot, pair), "reasoning", "no_reasoning", "no reply held a chain and an answer"
+        )
         return None
     grades = await together(
         *(
@@ -106,7 +108,9 @@ def _draft(job: Job, sample: int, reply: Answer | AskRejected) -> tuple[Answer, 
         parts = (reply.value.thought, reply.value.summarization)
     if parts is None or any("<think>" in part or "</think>" in part for part in parts):
         detail = "the reply holds no chain apart from its answer"
-        job.slots.byproduct("chain", str(sample), "reasoning", "no_reasoning", detail, {"reply": reply.reply.text[:4000]})
+        job.slots.byproduct(
+            "chain", str(sample), "reasoning", "no_reasoning", detail, {"reply": reply.reply.text[:4000]}
+        )
         return None
     return reply, *parts
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from synth.ask import AskFailed, AskRejected
 from synth.rows import Kept, Rejected, row_id
 from synth.spec import Produce
 
+Status = Literal["rejected", "failed"]
 Slot = tuple[str, str]
 """(kind of row, name): ("sft", "0"), ("preference", "reward"), ("dialogue", "1")."""
 
@@ -46,7 +47,7 @@ class Slots:
         self.seed_id = seed_id
         self._planned = tuple(planned)
         self._settled: dict[Slot, Kept | Rejected] = {}
-        self._byproducts: list[Rejected] = []
+        self._byproducts: list[tuple[str, str, Rejected]] = []
 
     def has(self, kind: str, name: str = "0") -> bool:
         """Whether this row is planned."""
@@ -68,7 +69,7 @@ class Slots:
         detail: str = "",
         payload: Mapping[str, Any] | None = None,
         *,
-        status: str = "rejected",
+        status: Status = "rejected",
     ) -> None:
         """Settle slots without a row."""
         for slot in slots:
@@ -79,7 +80,8 @@ class Slots:
     ) -> None:
         """Record something that was made and not used, and was never planned as a row."""
         assert kind in BYPRODUCTS, kind
-        self._byproducts.append(self._rejected(kind, name, step, reason, detail, payload, "rejected"))
+        rejected = self._rejected(kind, name, step, reason, detail, payload, "rejected")
+        self._byproducts.append((kind, name, rejected))
 
     @contextmanager
     def covering(self, *slots: Slot) -> Iterator[None]:
@@ -95,7 +97,9 @@ class Slots:
         """Kept rows and rejections, in planned order, by-products last."""
         settled = [self._settled[s] for s in self._planned if s in self._settled]
         kept = [r for r in settled if isinstance(r, Kept)]
-        return kept, [r for r in settled if isinstance(r, Rejected)] + self._byproducts
+        # By-products are recorded as replies arrive, so they are sorted: order must not depend on time.
+        made = [rejected for _, _, rejected in sorted(self._byproducts, key=lambda item: item[:2])]
+        return kept, [r for r in settled if isinstance(r, Rejected)] + made
 
     def _settle(self, slot: Slot, result: Kept | Rejected) -> None:
         assert slot in self._planned, f"{slot} was never planned"
@@ -103,7 +107,14 @@ class Slots:
         self._settled[slot] = result
 
     def _rejected(
-        self, kind: str, name: str, step: str, reason: str, detail: str, payload: Mapping[str, Any] | None, status: str
+        self,
+        kind: str,
+        name: str,
+        step: str,
+        reason: str,
+        detail: str,
+        payload: Mapping[str, Any] | None,
+        status: Status,
     ) -> Rejected:
         return Rejected(
             kind=kind,

@@ -1,0 +1,96 @@
+"""Which engine plays which role: endpoints made from the spec, one pool each, started when first needed.
+
+Roles whose models are the same share one pool. A run that finds every reply in its journals starts nothing, needs no
+key and loads no model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from synth.endpoints.base import Endpoint
+from synth.endpoints.http import HttpEndpoint
+from synth.endpoints.local import LocalEndpoint, model_name
+from synth.endpoints.pool import Pool
+from synth.spec import LocalModel, Price, Produce, RemoteModel, Spec
+
+
+def roles_in_use(produce: Produce) -> tuple[str, ...]:
+    """The roles that this spec's recipes ask."""
+    roles = ["generator", "judge"]
+    roles += ["reasoner"] if produce.reasoning else []
+    roles += ["doctor", "patient"] if produce.dialogues else []
+    return tuple(roles)
+
+
+def declared_model(model: LocalModel | RemoteModel) -> str:
+    """The model's name as the journal knows it; never a URL or a path."""
+    return model_name(model) if isinstance(model, LocalModel) else model.model
+
+
+class Engines:
+    """Pools by role."""
+
+    def __init__(self, spec: Spec, on_change: Callable[[], None]) -> None:
+        self.declared: dict[str, str] = {}
+        self.prices: dict[str, Price | None] = {}
+        self.pools: dict[str, Pool] = {}
+        self.started = False
+        self._starting = asyncio.Lock()
+        by_model: dict[str, Pool] = {}
+        for role in roles_in_use(spec.produce):
+            model = spec.models.of(role)
+            self.declared[role] = declared_model(model)
+            self.prices[role] = model.price if isinstance(model, RemoteModel) else None
+            same = model.model_dump_json()
+            if same not in by_model:
+                by_model[same] = Pool(role, _endpoint(model, role), self._ready, on_change)
+            self.pools[role] = by_model[same]
+
+    @property
+    def distinct(self) -> list[Pool]:
+        """Each pool once."""
+        return list({id(pool): pool for pool in self.pools.values()}.values())
+
+    async def _ready(self) -> None:
+        """Start all engines, once; a wrong key of the judge shows before the generator is paid."""
+        if self.started:
+            return
+        async with self._starting:
+            if not self.started:
+                for pool in self.distinct:
+                    await pool.endpoint.start()
+                self.started = True
+
+    def stop(self, reason: BaseException) -> None:
+        """Send nothing more."""
+        for pool in self.distinct:
+            pool.stop(reason)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests open at all endpoints."""
+        return sum(pool.in_flight for pool in self.distinct)
+
+    async def close(self) -> None:
+        """Close all engines."""
+        for pool in self.distinct:
+            await pool.endpoint.close()
+
+
+def _endpoint(model: LocalModel | RemoteModel, role: str) -> Endpoint:
+    if isinstance(model, LocalModel):
+        return LocalEndpoint(model, role)
+    return HttpEndpoint(
+        str(model.base_url),
+        model.model,
+        role=role,
+        api_key_env=model.api_key_env,
+        max_in_flight=model.max_in_flight,
+        timeout=model.timeout,
+        retries=model.retries,
+        structured=model.structured,
+        send_seed=model.send_seed,
+        extra_body=dict(model.extra_body),
+    )

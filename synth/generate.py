@@ -1,0 +1,203 @@
+"""The main command: a spec in, a run folder with a curated data set out.
+
+    python -m synth.generate --spec cardiology.yaml
+    python -m synth.generate --spec cardiology.yaml --limit 4 --out /tmp/try --set models.generator.slots=4
+    python -m synth.generate --spec openai.yaml --dry-run
+
+The same command again goes on where the last one stopped and asks nothing twice. Nothing heavy is imported before the
+arguments are read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synth.errors import BudgetReached, ClinsynthError, UserError
+
+if TYPE_CHECKING:
+    from synth.progress import Progress
+    from synth.run import Finished
+    from synth.setup import Setup
+
+TOO_MANY_FAILED = 5
+"""Exit code of a run that finished with more failed rows than the spec allows."""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m synth.generate",
+        description="Make a curated medical data set from a spec; the same command again resumes it.",
+        epilog="exit codes: 0 done · 2 bad spec or arguments · 3 budget reached (resumable) · "
+        "4 refused by the endpoint · 5 more failed rows than the spec allows · 130 interrupted (resumable)",
+    )
+    parser.add_argument(
+        "--spec", help="a YAML file, or the name of a built-in spec (cardiology.yaml, finemed.yaml, …)"
+    )
+    parser.add_argument("--out", type=Path, help="run folder (default: datasets_out/<name of the spec>)")
+    parser.add_argument("--limit", type=int, metavar="N", help="use only the first N seeds")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="a.b=c", dest="overrides", help="override a key of the spec"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="send nothing; print the expected requests and money")
+    parser.add_argument("--runner", choices=["local"], default="local", help="where the work is done")
+    parser.add_argument("--shard", metavar="i/n", help="do only every n-th shard, starting with the i-th; no export")
+    parser.add_argument("--accept-changes", action="store_true", help="ask again what a changed spec has changed")
+    parser.add_argument("--retry-failed", action="store_true", help="ask again what failed for good")
+    parser.add_argument("--print-schema", action="store_true", help="print the JSON Schema of a spec and stop")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    parser = make_parser()
+    arguments = parser.parse_args(argv)
+    try:
+        return _command(parser, arguments)
+    except ClinsynthError as err:
+        print(err, file=sys.stderr)
+        return err.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to go on from here", file=sys.stderr)
+        return 130
+
+
+def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    from synth.guard import check_packages
+
+    check_packages()
+    if arguments.print_schema:
+        import json
+
+        from synth.spec_load import spec_schema
+
+        print(json.dumps(spec_schema(), indent=2, ensure_ascii=False))
+        return 0
+    if not arguments.spec:
+        parser.error("--spec is missing: name a YAML file or a built-in spec, for example --spec cardiology.yaml")
+    if arguments.limit is not None and arguments.limit < 1:
+        parser.error("--limit: must be 1 or more")
+    from synth.setup import prepare
+
+    setup = prepare(arguments.spec, arguments.out, arguments.overrides, arguments.limit)
+    if arguments.dry_run:
+        from synth.estimate import estimate
+        from synth.summary import forecast
+
+        print(forecast(setup, estimate(setup)))
+        return 0
+    shards = _shards(setup, arguments.shard)
+    from synth.run_lock import RunLock
+
+    with RunLock(setup.run, shared=arguments.shard is not None):
+        return _generate(setup, arguments, shards)
+
+
+def _shards(setup: Setup, part: str | None) -> list[int]:
+    """Shard indexes of ``--shard i/n`` (i from 1 to n), or all."""
+    if part is None:
+        return list(range(setup.shards))
+    first, _, count = part.partition("/")
+    if not (first.isdecimal() and count.isdecimal() and 1 <= int(first) <= int(count)):
+        raise UserError(f"--shard {part}: expected i/n with 1 <= i <= n, for example 2/8")
+    return list(range(int(first) - 1, setup.shards, int(count)))
+
+
+def _generate(setup: Setup, arguments: argparse.Namespace, shards: list[int]) -> int:
+    import asyncio
+
+    from synth.progress import Progress
+    from synth.run import Run, is_staged
+
+    _lock_spec(setup, accept=arguments.accept_changes)
+    todo = [s for s in shards if not is_staged(setup, s) or (arguments.retry_failed and _has_failed(setup, s))]
+    with Progress() as progress:
+        for bad in setup.seeds.bad[:5]:
+            progress.say(f"warning: {setup.spec.seeds.source}:{bad.line}: seed rejected: {bad.detail}")
+        run_now = Run(setup, progress, shards=todo, retry_failed=arguments.retry_failed)
+        finished = asyncio.run(run_now.execute())
+    if finished.error is not None:
+        return _stopped(setup, finished, progress)
+    if arguments.shard is not None:
+        print(f"{len(shards)} of {setup.shards} shards are staged; without --shard the same command exports them all")
+        return 0
+    return _export(setup, progress)
+
+
+def _lock_spec(setup: Setup, *, accept: bool) -> None:
+    """Compare with the lock of an earlier run in this folder, then write ours."""
+    import asyncio
+
+    from synth.changes import check_lock, find_changes
+    from synth.fingerprint import read_lock, write_lock
+    from synth.setup import versions
+
+    path = setup.run / "spec.lock.yaml"
+    lock = read_lock(path)
+    if lock is not None and lock["fingerprint"] != setup.fingerprint:
+        check_lock(setup, lock)
+        changes = None if accept else asyncio.run(find_changes(setup))
+        if changes is not None:
+            raise UserError(
+                f"{setup.run}: made with another spec: {changes}; "
+                f"pass --accept-changes to do so, or choose another folder with --out"
+            )
+    if lock is None or lock["fingerprint"] != setup.fingerprint or lock["versions"] != versions():
+        hashes = {template.name: template.sha256 for template in setup.templates.values()}
+        write_lock(
+            path,
+            setup.spec,
+            fingerprint=setup.fingerprint,
+            template_hashes=hashes,
+            seeds_digest=setup.seeds.digest,
+            versions=versions(),
+        )
+
+
+def _has_failed(setup: Setup, shard: int) -> bool:
+    from synth.run import stage_path
+    from synth.staging import stage_facts
+
+    facts = stage_facts(stage_path(setup.run, shard))
+    return facts is None or bool(facts.get("failed"))
+
+
+def _stopped(setup: Setup, finished: Finished, progress: Progress) -> int:
+    error = finished.error
+    if not isinstance(error, ClinsynthError):
+        assert error is not None
+        raise error
+    print(error, file=sys.stderr)
+    if not isinstance(error, UserError):
+        kept = f"{progress.requests:,} replies of this try and all earlier ones are safe in {setup.run / 'journal'}"
+        print(kept, file=sys.stderr)
+    if isinstance(error, BudgetReached):
+        print("with --limit N the seeds finished so far can be exported at no cost", file=sys.stderr)
+    return error.exit_code
+
+
+def _export(setup: Setup, progress: Progress) -> int:
+    from synth.export import export_run
+    from synth.run import stage_path
+    from synth.summary import closing
+
+    stages = [stage_path(setup.run, shard) for shard in range(setup.shards)]
+    result = export_run(setup.run, stages, setup.spec, planned=setup.planned(), fingerprint=setup.fingerprint)
+    print(closing(setup, result, progress))
+    failed, planned = sum(result.failed.values()), sum(result.planned.values())
+    if planned and failed / planned > setup.spec.max_failed:
+        print(
+            f"{failed:,} of {planned:,} rows failed, more than max_failed allows ({setup.spec.max_failed:.0%}); "
+            f"the same command with --retry-failed asks for them again",
+            file=sys.stderr,
+        )
+        return TOO_MANY_FAILED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

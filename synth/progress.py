@@ -1,0 +1,160 @@
+"""What a person sees while a run goes on: a table on a terminal, otherwise one plain line every few seconds.
+
+Everything goes to standard error, so that standard output holds the closing summary alone.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from synth.budget import Spending
+from synth.endpoints.base import Reply
+
+if TYPE_CHECKING:
+    from synth.engines import Engines
+
+EVERY = 5.0
+"""Seconds between plain lines."""
+REDRAW = 0.5
+"""Seconds between redraws of the table."""
+
+
+class Progress:
+    """Counts questions and answers as they come, and shows them; use as a context manager."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.sent_by: Counter[str] = Counter()
+        self.done_by: Counter[str] = Counter()
+        self.failed_by: Counter[str] = Counter()
+        self.replayed_by: Counter[str] = Counter()
+        self.requests = 0
+        """Requests that were answered or failed for good in this run (not replayed ones)."""
+        self.tokens_in = 0
+        self.tokens_out = 0
+        self.usd = 0.0
+        self.seeds = 0
+        self.seeds_done = 0
+        self._quiet = quiet
+        self._started = self._shown = time.monotonic()
+        self._warned: set[str] = set()
+        self._engines: Engines | None = None
+        self._spending: Spending | None = None
+        self._live: Any = None
+
+    def __enter__(self) -> Progress:
+        """Begin to draw, when standard error is a terminal."""
+        if not self._quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(console=Console(stderr=True), refresh_per_second=4, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the table away."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def begin(self, engines: Engines, spending: Spending, seeds: int) -> None:
+        """The run starts: ``seeds`` are to be done."""
+        self._engines, self._spending, self.seeds = engines, spending, seeds
+        self._started = self._shown = time.monotonic()
+
+    def sent(self, step: str) -> None:
+        """See :class:`synth.ask.Watcher`."""
+        self.sent_by[step] += 1
+        self._show()
+
+    def asked(self, step: str, outcome: str, reply: Reply | None, usd: float, *, replayed: bool) -> None:
+        """See :class:`synth.ask.Watcher`."""
+        if replayed:
+            self.replayed_by[step] += 1
+        else:
+            self.requests += 1
+            self.tokens_in += reply.tokens_in if reply else 0
+            self.tokens_out += reply.tokens_out if reply else 0
+            self.usd += usd
+            (self.done_by if outcome == "ok" else self.failed_by)[step] += 1
+        self._show()
+
+    def seed_done(self) -> None:
+        """One seed has ended."""
+        self.seeds_done += 1
+        self._show(now=self.seeds_done == self.seeds)
+
+    def say(self, text: str) -> None:
+        """Print a line at once."""
+        if self._live is not None:
+            self._live.console.print(text, markup=False, highlight=False)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def warn(self, text: str) -> None:
+        """Print a warning, once however often it is given."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self.say(f"warning: {text}")
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self._started
+
+    def line(self) -> str:
+        """The state of the run in one line."""
+        seconds = max(self.elapsed, 1e-9)
+        parts = [
+            f"seeds {self.seeds_done}/{self.seeds}",
+            f"requests {self.requests:,} done, {self._in_flight} in flight, {sum(self.failed_by.values())} failed",
+            f"{self.tokens_out / seconds:,.0f} tokens/s",
+        ]
+        if self.replayed_by:
+            parts.insert(2, f"{sum(self.replayed_by.values()):,} from the journal")
+        if self.usd or (self._spending and self._spending.budget.usd):
+            cap = self._spending.budget.usd if self._spending else None
+            parts.append(f"${self.usd:,.4f}" + (f" of ${cap:,.2f}" if cap else ""))
+        if 0 < self.seeds_done < self.seeds:
+            left = self.elapsed / self.seeds_done * (self.seeds - self.seeds_done)
+            parts.append(f"about {duration(left)} left")
+        return " · ".join(parts)
+
+    @property
+    def _in_flight(self) -> int:
+        return self._engines.in_flight if self._engines else 0
+
+    def _show(self, *, now: bool = False) -> None:
+        due = REDRAW if self._live is not None else EVERY
+        if self._quiet or not (now or time.monotonic() - self._shown >= due):
+            return
+        self._shown = time.monotonic()
+        if self._live is not None:
+            self._live.update(self._table())
+        else:
+            print(self.line(), file=sys.stderr, flush=True)
+
+    def _table(self) -> Any:
+        from rich.table import Table
+
+        table = Table(title=self.line(), title_justify="left", box=None, padding=(0, 2))
+        for name in ("step", "done", "journal", "failed", "open"):
+            table.add_column(name, justify="left" if name == "step" else "right")
+        for step in dict.fromkeys([*self.replayed_by, *self.sent_by]):
+            done, failed = self.done_by[step], self.failed_by[step]
+            waiting = self.sent_by[step] - done - failed
+            table.add_row(step, f"{done:,}", f"{self.replayed_by[step]:,}", f"{failed:,}", f"{waiting:,}")
+        return table
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -1,0 +1,227 @@
+"""A whole run: seeds are opened as endpoints get hungry, shards are staged as they finish, the export comes last.
+
+There is no barrier between steps and no checkpoint to keep in step: to resume is to run the same coroutines again,
+with the journals answering what was asked before. At most two shards are open, so that the second one's first steps
+fill the endpoints while the first one's gates are waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from synth.ask import Desk
+from synth.budget import Spending
+from synth.engines import Engines
+from synth.errors import RunInterrupted
+from synth.journal import Journal
+from synth.progress import Progress
+from synth.rows import Rejected, row_id
+from synth.seeds import BadSeed, read_seeds
+from synth.setup import Setup
+from synth.shard import Shard
+from synth.spec import Budget
+from synth.staging import stage_facts, write_stage
+
+OPEN_SHARDS = 2
+
+
+@dataclass(slots=True)
+class Finished:
+    """What became of a run."""
+
+    error: BaseException | None
+    """Why it stopped early; None when every shard it was given is staged."""
+    staged: list[int] = field(default_factory=list)
+
+
+def journal_path(run: Path, shard: int) -> Path:
+    """Where a shard's journal lies."""
+    return run / "journal" / f"{shard:05d}.sqlite"
+
+
+def stage_path(run: Path, shard: int) -> Path:
+    """Where a finished shard is staged."""
+    return run / "staging" / f"{shard:05d}"
+
+
+def is_staged(setup: Setup, shard: int) -> bool:
+    """Whether the shard's staged rows are whole and what this spec and this code would make."""
+    facts = stage_facts(stage_path(setup.run, shard))
+    return facts is not None and facts.get("fingerprint") == setup.stage_fingerprint(shard)
+
+
+class Run:
+    """Asks for everything that the spec plans and stages it."""
+
+    def __init__(
+        self, setup: Setup, progress: Progress, *, shards: list[int], retry_failed: bool, replay_only: bool = False
+    ) -> None:
+        self.setup = setup
+        self.progress = progress
+        self.shards = shards
+        self.replay_only = replay_only
+        self._changed = asyncio.Event()
+        self.engines = Engines(setup.spec, self._changed.set)
+        self.desk = Desk(
+            spec=setup.spec,
+            templates=setup.templates,
+            pools=self.engines.pools,
+            declared=self.engines.declared,
+            prices=self.engines.prices,
+            spending=Spending(Budget()),
+            watcher=progress,
+            retry_failed=retry_failed,
+            replay_only=replay_only,
+        )
+        self._error: BaseException | None = None
+        self._interrupts = 0
+        self._open: dict[int, Shard] = {}
+        self._finishing: list[asyncio.Task[None]] = []
+        self._finished = Finished(None)
+
+    async def execute(self) -> Finished:
+        """Run all shards; returns early, with everything paid for in the journals, when something stops the run."""
+        self.desk.spending = await _spending(self.setup)
+        self.progress.begin(self.engines, self.desk.spending, sum(self._size(s) for s in self.shards))
+        try:
+            with self._signals():
+                await self._feed()
+                await self._drain()
+        finally:
+            await self.engines.close()
+        self._finished.error = self._error
+        return self._finished
+
+    def _size(self, shard: int) -> int:
+        start, stop = self.setup.shard_bounds(shard)
+        return stop - start
+
+    async def _feed(self) -> None:
+        seeds = read_seeds(self.setup.spec.seeds)
+        at = 0
+        for index in self.shards:
+            await self._wait(lambda: len(self._open) < OPEN_SHARDS)
+            if self._error is not None:
+                return
+            start, stop = self.setup.shard_bounds(index)
+            journal = Journal(journal_path(self.setup.run, index))
+            shard = Shard(self.setup, index, self.desk, journal, self.stop, self.progress.warn)
+            self._open[index] = shard
+            for position, seed in enumerate(itertools.islice(seeds, start - at, stop - at)):
+                await self._wait(self._hungry)
+                if self._error is not None:
+                    break
+                shard.open_seed(position, seed).add_done_callback(self._seed_done)
+                await asyncio.sleep(0)  # let it ask, so that the next look at the pools counts its requests
+            at = stop
+            self._finishing.append(asyncio.create_task(self._finish(shard)))
+            if self._error is not None:
+                return
+
+    def _hungry(self) -> bool:
+        """Whether to open a seed: the engine that its first question goes to has room."""
+        return self.engines.pools["generator"].hungry()
+
+    async def _wait(self, condition: Callable[[], bool]) -> None:
+        while self._error is None and not condition():
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _seed_done(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self.stop(task.exception() or RunInterrupted("a seed failed"))
+        self.progress.seed_done()
+        self._changed.set()
+
+    async def _finish(self, shard: Shard) -> None:
+        """Wait for the shard's seeds; stage it when all of them came to an end by themselves."""
+        try:
+            await asyncio.gather(*shard.tasks, return_exceptions=True)
+            whole = shard.done == shard.size and not shard.pending and self._error is None
+            if whole and not self.replay_only:
+                kept, rejected = shard.results()
+                if shard.index == 0:
+                    rejected = [*map(_bad_seed, self.setup.seeds.bad), *rejected]
+                facts = {
+                    "fingerprint": self.setup.stage_fingerprint(shard.index),
+                    "failed": sum(r.status == "failed" for r in rejected),
+                }
+                await asyncio.to_thread(write_stage, stage_path(self.setup.run, shard.index), kept, rejected, facts)
+                self._finished.staged.append(shard.index)
+        except Exception as err:
+            self.stop(err)
+        finally:
+            await shard.journal.close()
+            del self._open[shard.index]
+            self._changed.set()
+
+    async def _drain(self) -> None:
+        """Wait for the open shards. Once stopped: let what is in flight arrive, then end those who wait for others."""
+        while self._finishing:
+            done, _ = await asyncio.wait(self._finishing, timeout=0.05 if self._error else 0.5)
+            self._finishing = [task for task in self._finishing if task not in done]
+            if self._error is not None and (self.engines.in_flight == 0 or self._interrupts > 1):
+                # One more turn of the loop lets arrived replies reach the journal; put() outlives a cancelled task.
+                await asyncio.sleep(0.05)
+                for shard in self._open.values():
+                    for task in shard.tasks:
+                        task.cancel()
+
+    def stop(self, error: BaseException) -> None:
+        """End the run: nothing more is sent. The first reason counts."""
+        if self._error is None:
+            self._error = error
+            self.engines.stop(error if isinstance(error, RunInterrupted) else RunInterrupted("the run was stopped"))
+        self._changed.set()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Ctrl-C or SIGTERM once: send nothing more and wait for what is in flight; twice: do not wait."""
+        loop = asyncio.get_running_loop()
+
+        def interrupt() -> None:
+            self._interrupts += 1
+            if self._interrupts == 1 and self.engines.in_flight:
+                count = self.engines.in_flight
+                self.progress.say(f"stopping: waiting for {count} requests in flight; press Ctrl-C again to drop them")
+            self.stop(RunInterrupted("interrupted; run the same command again to go on from here"))
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, interrupt)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+
+async def _spending(setup: Setup) -> Spending:
+    """What earlier tries of this run have spent."""
+    requests, tokens, usd = 0, 0, 0.0
+    if setup.spec.budget != Budget():
+        for path in sorted((setup.run / "journal").glob("*.sqlite")):
+            journal = Journal(path)
+            totals = journal.totals()
+            await journal.close()
+            requests += totals.requests
+            tokens += totals.tokens_in + totals.tokens_out
+            usd += totals.usd
+    return Spending(setup.spec.budget, requests=requests, tokens=tokens, usd=usd)
+
+
+def _bad_seed(bad: BadSeed) -> Rejected:
+    return Rejected(
+        kind="seed",
+        seed_id=bad.id or "",
+        id=row_id("seed", bad.id or "", str(bad.line), bad.reason),
+        step="read",
+        reason=bad.reason,
+        detail=f"line {bad.line}: {bad.detail}",
+        payload={"line": bad.line, "text": bad.payload},
+    )

@@ -1,0 +1,1 @@
+"""Trains models on curated rows, as thin wrappers around TRL."""
