@@ -93,6 +93,8 @@ class Desk:
     declared: dict[str, str]
     """Declared model by role: part of the journal key."""
     prices: dict[str, Price | None]
+    extra: dict[str, dict[str, Any]]
+    """Further keys of the request body by role, from the spec."""
     spending: Spending
     watcher: Watcher
     retry_failed: bool = False
@@ -172,6 +174,7 @@ class Asker:
             max_tokens=defaults.max_tokens if max_tokens is None else max_tokens,
             seed=seeded(self.desk.spec.seed, self.seed_id, name, sample, reask).getrandbits(31),
             schema=schema,
+            extra=self.desk.extra[defaults.role],
         )
 
     async def _entry(self, step: str, name: str, sample: int, reask: int, request: Request) -> Entry:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from synth.endpoints.base import Endpoint
 from synth.endpoints.http import HttpEndpoint
@@ -35,6 +36,7 @@ class Engines:
     def __init__(self, spec: Spec, on_change: Callable[[], None]) -> None:
         self.declared: dict[str, str] = {}
         self.prices: dict[str, Price | None] = {}
+        self.extra: dict[str, dict[str, Any]] = {}
         self.pools: dict[str, Pool] = {}
         self.started = False
         self._starting = asyncio.Lock()
@@ -43,6 +45,7 @@ class Engines:
             model = spec.models.of(role)
             self.declared[role] = declared_model(model)
             self.prices[role] = model.price if isinstance(model, RemoteModel) else None
+            self.extra[role] = dict(model.extra_body)
             same = model.model_dump_json()
             if same not in by_model:
                 by_model[same] = Pool(role, _endpoint(model, role), self._ready, on_change)
@@ -92,5 +95,4 @@ def _endpoint(model: LocalModel | RemoteModel, role: str) -> Endpoint:
         retries=model.retries,
         structured=model.structured,
         send_seed=model.send_seed,
-        extra_body=dict(model.extra_body),
     )

@@ -74,6 +74,7 @@ class Run:
             pools=self.engines.pools,
             declared=self.engines.declared,
             prices=self.engines.prices,
+            extra=self.engines.extra,
             spending=Spending(Budget()),
             watcher=progress,
             retry_failed=retry_failed,

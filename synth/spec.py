@@ -90,6 +90,8 @@ class LocalModel(Model):
     """Tokens of context for each slot."""
     cache_prompt: bool = True
     """Reuse the prefix of the previous prompt in a slot: faster, but replies then depend on what ran before."""
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """Further keys for the request body, as llama.cpp's server documents them (``repeat_penalty``, ``min_p``, …)."""
 
 
 class RemoteModel(Model):

@@ -22,6 +22,8 @@ class Request:
     """Sampling seed, derived from (spec seed, seed id, step, sample, re-ask); sent where the endpoint takes one."""
     schema: dict[str, Any] | None = None
     """JSON Schema of the reply; None asks for plain text."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """The spec's ``extra_body``: further keys of the body, which decide the reply like any other."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class HttpEndpoint:
         retries: int = 5,
         structured: str = "json_schema",
         send_seed: bool = True,
-        extra_body: dict[str, Any] | None = None,
+        transport: dict[str, Any] | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self.model = model
@@ -65,7 +65,8 @@ class HttpEndpoint:
         self.retries = retries
         self.structured = structured
         self.send_seed = send_seed
-        self.extra_body = extra_body or {}
+        self.transport = transport or {}
+        """Keys of the body that do not decide the reply's content (``cache_prompt``)."""
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
@@ -111,7 +112,7 @@ class HttpEndpoint:
     async def complete(self, request: Request) -> Outcome:
         """Send one request, trying again where that can help; see the module's docstring."""
         body = request_body(request, self.model, structured=self.structured, send_seed=self.send_seed)
-        payload = {**body, **self.extra_body}
+        payload = {**body, **self.transport}
         attempts: list[dict[str, Any]] = []
         for attempt in range(self.retries + 1):
             try:

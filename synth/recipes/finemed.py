@@ -129,7 +129,7 @@ async def _common(job: Job, question: Question) -> Common | None:
     form = answers_form(styles, job.max_tokens("answers"))
     with job.slots.covering(SFT, REWARD_PAIR, LONG_PAIR):
         written = await job.asker.ask("answers", form, passage=job.seed.text, question=question.text, count=styles)
-        texts = [styled.answer for styled in written.value.answers]
+        texts: list[str] = written.value.answers
         grades = await together(
             *(job.grade("reward", f"answer-{i}", question=question.text, answer=t) for i, t in enumerate(texts))
         )

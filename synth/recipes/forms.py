@@ -62,13 +62,6 @@ class Grade(Form):
     relevance: Six
 
 
-class StyledAnswer(Form):
-    """One of several answers."""
-
-    style: Name
-    answer: str
-
-
 class Sections(Form):
     """Long reasoning from a model that has no thinking mode of its own."""
 
@@ -102,14 +95,14 @@ class CaseCard(Form):
     age: Annotated[int, Field(ge=0, le=110)]
     sex: Literal["female", "male"]
     complaint: Line
-    history: Annotated[list[Line], Field(min_length=1, max_length=5)]
-    medication: Annotated[list[Name], Field(max_length=4)]
-    allergies: Annotated[list[Name], Field(max_length=3)]
-    findings: Annotated[list[Result], Field(max_length=4)]
-    tests: Annotated[list[Result], Field(max_length=4)]
     diagnosis: Name
-    differential: Annotated[list[Name], Field(max_length=4)]
-    red_flags: Annotated[list[Line], Field(max_length=3)]
+    differential: Annotated[list[Name], Field(max_length=3)]
+    history: Annotated[list[Line], Field(min_length=1, max_length=4)]
+    medication: Annotated[list[Name], Field(max_length=3)]
+    allergies: Annotated[list[Name], Field(max_length=2)]
+    findings: Annotated[list[Result], Field(max_length=3)]
+    tests: Annotated[list[Result], Field(max_length=3)]
+    red_flags: Annotated[list[Line], Field(max_length=2)]
 
 
 class PatientTurn(Form):
@@ -137,9 +130,9 @@ def questions_form(count: int) -> type[BaseModel]:
 @lru_cache(maxsize=32)
 def answers_form(count: int, max_tokens: int) -> type[BaseModel]:
     """``count`` answers of different styles, sized so that all of them fit ``max_tokens``."""
-    one = create_model("Styled", __base__=StyledAnswer, answer=(_text(_characters(max_tokens // count), 2), ...))
+    each: Any = _text(_characters(max_tokens // count), 2)
     return create_model(
-        "Answers", __base__=Form, answers=(Annotated[list[one], Field(min_length=count, max_length=count)], ...)
+        "Answers", __base__=Form, answers=(Annotated[list[each], Field(min_length=count, max_length=count)], ...)
     )
 
 
