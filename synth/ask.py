@@ -129,7 +129,7 @@ class Asker:
             AskFailed: the endpoint failed for good.
         """
         desk, spec = self.desk, self.desk.spec
-        messages = desk.templates[step].render(language=spec.language, **variables)
+        messages = first = desk.templates[step].render(language=spec.language, **variables)
         schema = json_schema(reply) if reply is not None else None
         name = f"{step}/{part}" if part else step
         calls: tuple[Call, ...] = ()
@@ -151,7 +151,7 @@ class Asker:
                 bad = err
             if bad.final:
                 break
-            messages = _with_error(messages, got.text, bad)
+            messages = _with_error(first, bad)
         raise AskRejected(name, bad.reason, bad.detail, got.text, calls)
 
     def _request(
@@ -240,20 +240,14 @@ def _as_dict(value: Request | Reply) -> dict[str, Any]:
     return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 
-def _with_error(messages: list[dict[str, str]], text: str, bad: BadReply) -> list[dict[str, str]]:
+def _with_error(messages: list[dict[str, str]], bad: BadReply) -> list[dict[str, str]]:
     """The same question with what was wrong about the last reply.
 
-    A cut or empty reply is not shown again: it is long, or nothing. The note then joins the last user message, for
-    many chat templates refuse two user messages in a row.
+    The reply itself is not shown again: it costs its tokens once more, and weak models repeat what they are shown. The
+    note joins the last user message, for many chat templates refuse two user messages in a row.
     """
-    if bad.reason in ("truncated", "empty"):
-        note = "Your last reply was cut off. Be brief." if bad.reason == "truncated" else "Your last reply was empty."
-        return [*messages[:-1], {"role": "user", "content": f"{messages[-1]['content']}\n\n{note}"}]
-    return [
-        *messages,
-        {"role": "assistant", "content": text},
-        {"role": "user", "content": f"That reply cannot be used: {bad.detail}. Answer again, with valid JSON only."},
-    ]
+    note = f"Your last reply could not be used: {bad.detail}. Answer again."
+    return [*messages[:-1], {"role": "user", "content": f"{messages[-1]['content']}\n\n{note}"}]
 
 
 async def together(*questions: Awaitable[T]) -> list[T]:

@@ -62,8 +62,8 @@ class Spending:
         ):
             if cap is not None and spent + more > cap:
                 raise BudgetReached(
-                    f"budget.{name}: {spent:,.6g} of {cap:,.6g} are spent or reserved and the next request may take "
-                    f"{more:,.6g}; raise budget.{name} and run the same command again to go on from here"
+                    f"budget.{name}: {_figure(spent)} of {_figure(cap)} are spent or reserved and the next request "
+                    f"may take {_figure(more)}; raise budget.{name} and run the same command again to go on from here"
                 )
         self.requests += 1
         self.tokens += held.tokens
@@ -79,3 +79,8 @@ class Spending:
         else:
             self.tokens -= held.tokens
             self.usd -= held.usd
+
+
+def _figure(number: float) -> str:
+    """Counts in full, dollars to a hundredth of a cent."""
+    return f"{number:,}" if isinstance(number, int) else f"{number:,.4f}"

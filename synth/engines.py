@@ -48,7 +48,7 @@ class Engines:
             self.extra[role] = dict(model.extra_body)
             same = model.model_dump_json()
             if same not in by_model:
-                by_model[same] = Pool(role, _endpoint(model, role), self._ready, on_change)
+                by_model[same] = Pool(role, make_endpoint(model, role), self._ready, on_change)
             self.pools[role] = by_model[same]
 
     @property
@@ -82,7 +82,8 @@ class Engines:
             await pool.endpoint.close()
 
 
-def _endpoint(model: LocalModel | RemoteModel, role: str) -> Endpoint:
+def make_endpoint(model: LocalModel | RemoteModel, role: str) -> Endpoint:
+    """The endpoint of a model; ``role`` names it in messages."""
     if isinstance(model, LocalModel):
         return LocalEndpoint(model, role)
     return HttpEndpoint(

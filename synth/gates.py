@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 from filters.near_duplicates import Duplicate, NearDuplicates
 from synth.recipes.forms import Score
@@ -84,7 +85,8 @@ class HardestGate:
         if self._missing or self._share is None:
             return
         order = sorted(self._arrived, key=lambda p: (_hardness(self._arrived[p].score), -p), reverse=True)
-        hardest = set(order[: math.ceil(self._share * len(order))])
+        # Exact decimals: 0.28 of 25 is 7, and 7.000000000000001 in floating point.
+        hardest = set(order[: math.ceil(Fraction(str(self._share)) * len(order))])
         for place, arrived in self._arrived.items():
             if not arrived.decision.done():
                 arrived.decision.set_result(place in hardest)

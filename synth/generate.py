@@ -14,7 +14,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from synth.errors import BudgetReached, ClinsynthError, UserError
 
@@ -27,9 +27,17 @@ TOO_MANY_FAILED = 5
 """Exit code of a run that finished with more failed rows than the spec allows."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is one line, as all of ours are."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and end with exit code 2."""
+        self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}; --help lists the options\n")
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m synth.generate",
         description="Make a curated medical data set from a spec; the same command again resumes it.",
         epilog="exit codes: 0 done · 2 bad spec or arguments · 3 budget reached (resumable) · "
@@ -118,6 +126,11 @@ def _generate(setup: Setup, arguments: argparse.Namespace, shards: list[int]) ->
     with Progress() as progress:
         for bad in setup.seeds.bad[:5]:
             progress.say(f"warning: {setup.spec.seeds.source}:{bad.line}: seed rejected: {bad.detail}")
+        if arguments.retry_failed and todo:
+            progress.say(
+                "asking again for what failed: with more questions answered, near-duplicates and the hardest may be "
+                "chosen otherwise"
+            )
         run_now = Run(setup, progress, shards=todo, retry_failed=arguments.retry_failed)
         finished = asyncio.run(run_now.execute())
     if finished.error is not None:

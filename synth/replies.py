@@ -85,7 +85,7 @@ def parse(reply: Reply, model: type[BaseModel] | None) -> Parsed:
     if model is None:
         return Parsed(_plain_text(reply.text, cut), repaired=False)
     if not reply.text.strip():
-        raise BadReply("empty", "the reply was empty")
+        raise BadReply("empty", "it was empty")
     obj, repaired = _load(reply.text, cut)
     try:
         return Parsed(model.model_validate(obj), repaired)
@@ -96,9 +96,9 @@ def parse(reply: Reply, model: type[BaseModel] | None) -> Parsed:
 
 def _plain_text(text: str, cut: bool) -> str:
     if cut:
-        raise BadReply("truncated", "the reply was cut off at the token limit")
+        raise BadReply("truncated", "it was cut off at the token limit; be brief")
     if not text.strip():
-        raise BadReply("empty", "the reply was empty")
+        raise BadReply("empty", "it was empty")
     if _REFUSAL.search(text[:300]):
         raise BadReply("refusal", " ".join(text.split())[:300])
     return text.strip()
@@ -109,7 +109,7 @@ def _load(text: str, cut: bool) -> tuple[Any, bool]:
         return json.loads(text), False
     except json.JSONDecodeError as err:
         if cut:
-            raise BadReply("truncated", "the reply was cut off at the token limit") from None
+            raise BadReply("truncated", "it was cut off at the token limit; be brief") from None
         problem = f"not valid JSON ({err.msg} at character {err.pos})"
     except RecursionError:
         raise BadReply("not_json", "the JSON is nested too deeply") from None

@@ -137,7 +137,8 @@ class Run:
     def _seed_done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
             self.stop(task.exception() or RunInterrupted("a seed failed"))
-        self.progress.seed_done()
+        if self._error is None:  # else it was stopped, not done
+            self.progress.seed_done()
         self._changed.set()
 
     async def _finish(self, shard: Shard) -> None:
@@ -151,7 +152,8 @@ class Run:
                     rejected = [*map(_bad_seed, self.setup.seeds.bad), *rejected]
                 facts = {
                     "fingerprint": self.setup.stage_fingerprint(shard.index),
-                    "failed": sum(r.status == "failed" for r in rejected),
+                    # Questions, not rows: one that failed may have cost a row no more than a column.
+                    "failed": shard.journal.totals().failures,
                 }
                 await asyncio.to_thread(write_stage, stage_path(self.setup.run, shard.index), kept, rejected, facts)
                 self._finished.staged.append(shard.index)

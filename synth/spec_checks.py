@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from filters.near_duplicates import choose_bands
 from synth.spec import ROLES, Preferences, Produce, RemoteModel, Spec
 from synth.spec_errors import SECRET
 from synth.spec_yaml import Finding, Loc
@@ -27,6 +28,7 @@ def check(spec: Spec) -> list[Finding]:
     """Return everything wrong with a spec whose fields are valid one by one; an empty list when nothing is."""
     return [
         *_produce(spec.produce),
+        *_dedup(spec),
         *_prices(spec),
         *_files(spec),
         *_endpoints(spec),
@@ -68,6 +70,18 @@ def _preferences(produce: Produce, preferences: Preferences) -> Iterator[Finding
             yield Finding(at, f"{origin} compares answers: set `answers: {{styles: 2}}` or more under produce")
         elif origin == "dialogue_outcome" and produce.dialogues is None:
             yield Finding(at, f"{origin} needs dialogues: add `dialogues: {{}}` under produce")
+
+
+def _dedup(spec: Spec) -> Iterator[Finding]:
+    dedup = spec.filters.dedup
+    if dedup is None:
+        return
+    for name, threshold in (("questions", dedup.questions), ("rows", dedup.rows)):
+        try:
+            choose_bands(threshold, dedup.num_perm)
+        except ValueError:
+            message = "too low for signatures of num_perm numbers: raise it, or num_perm"
+            yield Finding(("filters", "dedup", name), message)
 
 
 def _prices(spec: Spec) -> Iterator[Finding]:

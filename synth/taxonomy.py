@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, create_model
 
 from synth.errors import UserError
-from synth.spec_yaml import YamlProblem, parse, read_text
+from synth.spec_yaml import Document, YamlProblem, parse, read_text
 
 UNKNOWN = "unknown"
 DATA = Path(__file__).parent / "data"
@@ -52,31 +52,34 @@ def load_taxonomy(path: Path | None = None) -> Taxonomy:
         UserError: not of that form, a name twice, or the reserved name ``unknown``.
     """
     path = path or DATA / "taxonomy.yaml"
+    document = read_mapping(path)
     parents: dict[str, str] = {}
-    for department, subs in read_mapping(path).items():
+    for department, subs in document.value.items():
         if not isinstance(subs, list) or not subs or not all(isinstance(s, str) and s.strip() for s in subs):
-            raise UserError(f"{path}: {department}: expected a list of subdepartment names")
-        for sub in subs:
+            line = document.line((department,))
+            raise UserError(f"{path}:{line}: {department}: expected a list of subdepartment names")
+        for place, sub in enumerate(subs):
             if sub in parents or sub.lower() == UNKNOWN:
+                line = document.line((department, place))
                 why = "is reserved" if sub.lower() == UNKNOWN else f"stands under {parents[sub]} already"
-                raise UserError(f"{path}: {department}: {sub!r} {why}; each subdepartment needs a name of its own")
+                raise UserError(f"{path}:{line}: {department}: {sub!r} {why}; give each subdepartment its own name")
             parents[sub] = department
     return Taxonomy(parents)
 
 
-def read_mapping(path: Path) -> dict[str, object]:
-    """Read a YAML file that is a non-empty mapping with text keys; UserError otherwise."""
+def read_mapping(path: Path) -> Document:
+    """Read a YAML file that is a non-empty mapping, with the lines of its keys; UserError otherwise."""
     try:
         document = parse(read_text(path))
     except YamlProblem as problem:
         raise UserError(f"{path}:{problem.line}: {problem}") from None
-    except OSError as err:
-        raise UserError(f"{path}: cannot be read: {err.strerror}") from None
     if document.findings:
         raise UserError(
-            "\n".join(f"{path}:{f.line}: {'.'.join(map(str, f.loc))}: {f.message}" for f in document.findings)
+            "\n".join(
+                f"{path}:{f.line or document.line(f.loc)}: {'.'.join(map(str, f.loc))}: {f.message}"
+                for f in document.findings
+            )
         )
-    data = document.value
-    if not isinstance(data, dict) or not data or not all(isinstance(k, str) for k in data):
-        raise UserError(f"{path}: expected a mapping with names as keys")
-    return data
+    if not isinstance(document.value, dict) or not document.value:
+        raise UserError(f"{path}:1: expected a mapping with names as keys")
+    return document

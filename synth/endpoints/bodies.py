@@ -52,7 +52,7 @@ def parse_response(raw: bytes, request: Request) -> Reply:
     """
     try:
         body = json.loads(raw.decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as err:
+    except ValueError as err:  # not UTF-8, not JSON, or a number of thousands of digits
         raise BadBody(f"not JSON: {err}") from None
     except RecursionError:
         raise BadBody("JSON nested too deeply") from None
@@ -60,7 +60,7 @@ def parse_response(raw: bytes, request: Request) -> Reply:
         choice = body["choices"][0]
         message = choice["message"]
     except (KeyError, IndexError, TypeError):
-        said = body.get("error") if isinstance(body, dict) else None
+        said = error_message(raw)[0] if isinstance(body, dict) and body.get("error") else ""
         raise BadBody(f"no choices in the response{f': {said}' if said else ''}") from None
     if not isinstance(message, dict):
         raise BadBody("the message of the response is no object")
@@ -72,15 +72,14 @@ def parse_response(raw: bytes, request: Request) -> Reply:
     if tokens_in is None or tokens_out is None:
         tokens_in = sum(estimate_tokens(m["content"]) for m in request.messages)
         tokens_out = estimate_tokens(text + (reasoning or ""))
-    refusal = message.get("refusal")
     return Reply(
         text=text,
         reasoning=reasoning,
-        finish_reason=str(choice.get("finish_reason") or "unknown"),
+        finish_reason=_name(choice.get("finish_reason")) or "unknown",
         tokens_in=tokens_in,
         tokens_out=tokens_out,
-        model=str(body.get("model") or "unknown"),
-        refusal=refusal if isinstance(refusal, str) and refusal else None,
+        model=_name(body.get("model")) or "unknown",
+        refusal=_name(message.get("refusal")),
         usage_estimated=estimated,
     )
 
@@ -88,7 +87,12 @@ def parse_response(raw: bytes, request: Request) -> Reply:
 def _count(usage: object, name: str) -> int | None:
     """A token count; None when the server gives none or nonsense."""
     value = usage.get(name) if isinstance(usage, dict) else None
-    return value if isinstance(value, int) and 0 <= value < 1 << 31 else None
+    return value if type(value) is int and 0 <= value < 1 << 31 else None
+
+
+def _name(value: object) -> str | None:
+    """A string that says something; None for anything else."""
+    return _storable(value) if isinstance(value, str) and value else None
 
 
 def _text(content: object) -> str:
@@ -101,7 +105,11 @@ def _text(content: object) -> str:
         text = "".join(p.get("text", "") for p in content if isinstance(p, dict) and isinstance(p.get("text"), str))
     else:
         raise BadBody("the content of the message is neither text nor parts")
-    # A lone surrogate is legal in JSON but can be stored neither as UTF-8 nor in Parquet.
+    return _storable(text)
+
+
+def _storable(text: str) -> str:
+    """Without lone surrogates: they are legal in JSON but can be stored neither as UTF-8 nor in Parquet."""
     return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text
 
 
@@ -116,6 +124,6 @@ def error_message(raw: bytes) -> tuple[str, str]:
             text, code = str(error.get("message", "")), str(error.get("code") or error.get("type") or "")
         else:
             text = str(error)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         pass
-    return " ".join(text.split())[:300], code
+    return _storable(" ".join(text.split())[:300]), _storable(code)

@@ -23,6 +23,8 @@ from synth.errors import EndpointRefused, UserError
 
 MAX_BODY = 32 * 1024 * 1024
 """Bytes of a response that are read at most; a chat completion is far smaller."""
+SHORTEST_SECRET = 12
+"""Characters; shorter keys are placeholders (``EMPTY``, ``lm-studio``) that a reply may well contain."""
 BACKOFF_CAP = 30.0
 RETRY_AFTER_CAP = 120.0
 _TRANSIENT = {408, 409, 425, 429, 500, 502, 503, 504, 529}
@@ -68,6 +70,7 @@ class HttpEndpoint:
         self.transport = transport or {}
         """Keys of the body that do not decide the reply's content (``cache_prompt``)."""
         self._session: aiohttp.ClientSession | None = None
+        self._secret = b""
 
     async def start(self) -> None:
         """Open connections and ask for the list of models, which costs nothing and tests key and model name.
@@ -84,6 +87,12 @@ class HttpEndpoint:
                     f"models.{self.role}.api_key_env: the environment variable {self.api_key_env} is not set; "
                     f"export it, or leave api_key_env out for a server without a key"
                 )
+            if not (key.isascii() and key.isprintable()):
+                raise UserError(
+                    f"models.{self.role}.api_key_env: the value of {self.api_key_env} holds a line break or another "
+                    f"character that no key has; export it again"
+                )
+        self._secret = (key or "").encode()
         self._session = aiohttp.ClientSession(
             headers={"Authorization": f"Bearer {key}"} if key else {},
             connector=aiohttp.TCPConnector(limit=self.slots + 4, keepalive_timeout=75),
@@ -96,7 +105,7 @@ class HttpEndpoint:
         assert self._session is not None
         try:
             async with asyncio.timeout(30), self._session.get(f"{self.url}/models", allow_redirects=False) as response:
-                raw, status = await _read(response), response.status
+                raw, status = self._without_key(await _read(response)), response.status
         except (aiohttp.ClientError, OSError, TimeoutError, BadBody) as err:
             raise UserError(
                 f"models.{self.role}.base_url: no answer from {self._host} ({_plain(err)}); is the server running?"
@@ -122,7 +131,8 @@ class HttpEndpoint:
                 attempts.append({"outcome": "ok"})
                 return Outcome(reply, None, attempts)
             except BadBody as err:
-                failed = _Attempt("bad_body", str(err), again=attempt < 2)
+                # Mostly a reply that was cut on its way: a broken connection in all but name, and tried again as one.
+                failed = _Attempt("bad_body", str(err), again=True)
             except TimeoutError:
                 failed = _Attempt("timeout", f"no complete reply within {self.timeout:g} s", again=True)
             except (aiohttp.ClientError, OSError) as err:
@@ -140,10 +150,14 @@ class HttpEndpoint:
             raise RuntimeError("start() comes before complete()")
         # Redirects are not followed: they would carry the key to another host.
         async with self._session.post(f"{self.url}/chat/completions", json=payload, allow_redirects=False) as response:
-            raw = await _read(response)
+            raw = self._without_key(await _read(response))
             if response.status == 200:
                 return raw
             raise self._classify(response.status, raw, response.headers.get("Retry-After"))
+
+    def _without_key(self, raw: bytes) -> bytes:
+        """Some servers repeat the key in their messages, and those go to the screen and into the journal."""
+        return raw.replace(self._secret, b"***") if len(self._secret) >= SHORTEST_SECRET else raw
 
     def _classify(self, status: int, raw: bytes, retry_after: str | None) -> Exception:
         message, code = error_message(raw)
@@ -206,7 +220,7 @@ def _model_names(raw: bytes) -> list[str]:
     try:
         data = json.loads(raw)["data"]
         return [str(m["id"]) for m in data]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return []
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from filters.text import normalise, words
-from synth.recipes.forms import CaseCard, Result
+from synth.recipes.forms import CaseCard
 
 _EMPTY = {"", "no", "none", "unknown", "n/a", "null", "diagnosis"}
 _COMMON_WORDS = {
@@ -49,13 +49,13 @@ def facts_of(card: CaseCard) -> list[Fact]:
     told += [f"You take {name}." for name in card.medication]
     told += [f"You are allergic to {name}." for name in card.allergies]
     facts = [Fact(f"p{i}", text, "patient") for i, text in enumerate(told, 1)]
-    facts += [Fact(f"f{i}", f"{r.name}: {r.result}", "examination") for i, r in enumerate(card.findings, 1)]
-    return facts + [Fact(f"t{i}", f"{r.name}: {r.result}", "test") for i, r in enumerate(card.tests, 1)]
+    facts += [Fact(f"f{i}", line, "examination") for i, line in enumerate(card.findings, 1)]
+    return facts + [Fact(f"t{i}", line, "test") for i, line in enumerate(card.tests, 1)]
 
 
 def problem_of(card: CaseCard) -> tuple[str, str] | None:
     """(reason, detail) why no consultation can be played from this card; None when one can."""
-    if card.carries_case == "no":
+    if card.subject == "other":
         return "no_case", "the passage describes no illness that a patient could come with"
     for name in ("complaint", "diagnosis"):
         if normalise(getattr(card, name)).strip(" .") in _EMPTY:
@@ -71,15 +71,24 @@ def result_of(card: CaseCard, action: str, argument: str) -> str:
     label = "Examination" if action == "examine" else "Test"
     found = _nearest(entries, argument)
     if found is not None:
-        return f"[{label}: {found.name}] {found.result}"
+        name, result = found
+        return f"[{label}: {name}] {result}"
     return f"[{label}: {argument}] {'Nothing abnormal.' if action == 'examine' else 'Not done; no result available.'}"
 
 
-def _nearest(entries: list[Result], argument: str) -> Result | None:
+def _nearest(entries: list[str], argument: str) -> tuple[str, str] | None:
+    """(name, result) of the entry whose name shares most words with ``argument``."""
     asked = set(words(argument)) - _COMMON_WORDS
-    shared: list[int] = [len(asked & set(words(entry.name))) for entry in entries]
-    best = max(range(len(entries)), key=shared.__getitem__, default=None)
-    return entries[best] if best is not None and shared[best] else None
+    named = [_name_and_result(entry) for entry in entries]
+    shared = [len(asked & set(words(name))) for name, _ in named]
+    best = max(range(len(named)), key=shared.__getitem__, default=None)
+    return named[best] if best is not None and shared[best] else None
+
+
+def _name_and_result(entry: str) -> tuple[str, str]:
+    """Both halves of ``name: result``; a line without a colon is name and result in one."""
+    name, colon, result = entry.partition(":")
+    return (name.strip(), result.strip()) if colon and result.strip() else (entry, entry)
 
 
 def same_diagnosis(given: str, expected: str) -> bool:

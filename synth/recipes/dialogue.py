@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from synth.ask import Answer, AskRejected, together
 from synth.recipes.case import case_json, problem_of, same_diagnosis
 from synth.recipes.consultation import CLOSING, Consultation, Turn, consult, doctor_turn
-from synth.recipes.forms import CaseCard, Verdict
+from synth.recipes.forms import CaseCard, Verdict, case_form
 from synth.recipes.job import Job
 from synth.recipes.preferences import assistant, keep_pair
 from synth.recipes.slots import Slot
@@ -41,7 +41,7 @@ async def dialogues(job: Job) -> None:
 async def _dialogue(job: Job, name: str) -> None:
     slot, pair = ("dialogue", name), ("preference", f"dialogue_outcome-{name}")
     with job.slots.covering(slot, pair):
-        made = await job.asker.ask("case", CaseCard, sample=int(name), passage=job.seed.text)
+        made = await job.asker.ask("case", case_form(job.max_tokens("case")), sample=int(name), passage=job.seed.text)
         card: CaseCard = made.value
         problem = problem_of(card)
         if problem is not None:
@@ -113,14 +113,14 @@ async def _pair(
     if len(ranked) < 2:
         job.slots.reject([pair], "judge_turn", "unscored", "the judge did not score both endings")
         return
-    (right, quality, _, better, grade), (wrong, lower, _, worse, _) = ranked
+    (right, quality, _, better, grade), (wrong, lower, _, worse, other) = ranked
     if (right, quality) == (wrong, lower):
         job.slots.reject([pair], "judge_turn", "tie", "the judge prefers neither ending")
         return
     row = await job.common(
         "dialogue",
         (made, *prefix.answers, worse.written, better.written),
-        (*worse.judged, *better.judged, grade),
+        (*worse.judged, *better.judged, other, grade),
         texts=(better.turn.text,),
         flags=("judge_prefers_rejected",) if quality < lower else (),
     )

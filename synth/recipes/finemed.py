@@ -150,7 +150,7 @@ async def _common(job: Job, question: Question) -> Common | None:
         if job.slots.open(SFT):
             await _sft_row(job, question, common)
         if job.slots.open(REWARD_PAIR):
-            await _reward_pair(job, question, common, texts, rewards)
+            await _reward_pair(job, question, common, texts, grades)
         return common
     return None
 
@@ -165,15 +165,17 @@ async def _sft_row(job: Job, question: Question, common: Common) -> None:
 
 
 async def _reward_pair(
-    job: Job, question: Question, common: Common, texts: list[str], rewards: list[int | None]
+    job: Job, question: Question, common: Common, texts: list[str], grades: list[Answer | None]
 ) -> None:
     """The best against the worst of the common answers."""
-    lower = [(r, i) for i, r in enumerate(rewards) if r is not None and r < common.reward]
+    lower = [
+        (g.value.quality, i, g) for i, g in enumerate(grades) if g is not None and g.value.quality < common.reward
+    ]
     if not lower:
         job.slots.reject([REWARD_PAIR], "reward", "tie", "the judge prefers none of the answers")
         return
-    reward, worst = min(lower)
-    row = await job.common("finemed", (*question.answers, common.written), (common.grade,), texts=(common.text,))
+    reward, worst, grade = min(lower, key=lambda entry: entry[:2])
+    row = await job.common("finemed", (*question.answers, common.written), (grade, common.grade), texts=(common.text,))
     keep_pair(
         job, REWARD_PAIR[1], row, [user(question.text)], assistant(common.text), assistant(texts[worst]),
         origin="reward", margin=common.reward - reward,

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Said: TypeAlias = str
     Paragraph: TypeAlias = str
 else:
-    Name, Line, Said, Paragraph = _text(80, 2), _text(200, 2), _text(500, 2), _text(2000, 2)
+    Name, Line, Said, Paragraph = _text(120, 2), _text(320, 2), _text(800, 2), _text(2000, 2)
 
 
 class Form(BaseModel):
@@ -81,28 +81,24 @@ class Verdict(Form):
     verdict: Literal["yes", "no"]
 
 
-class Result(Form):
-    """A finding or test with its result."""
-
-    name: Name
-    result: Line
-
-
 class CaseCard(Form):
-    """A patient behind a passage. ``carries_case`` is no when the passage describes no illness a person could have."""
+    """A patient behind a passage. ``subject`` is other when the passage describes no illness a person could have.
 
-    carries_case: Literal["yes", "no"]
+    Findings and tests are lines of the form ``name: result``.
+    """
+
+    subject: Literal["illness", "other"]
     age: Annotated[int, Field(ge=0, le=110)]
     sex: Literal["female", "male"]
     complaint: Line
     diagnosis: Name
-    differential: Annotated[list[Name], Field(max_length=3)]
-    history: Annotated[list[Line], Field(min_length=1, max_length=4)]
-    medication: Annotated[list[Name], Field(max_length=3)]
-    allergies: Annotated[list[Name], Field(max_length=2)]
-    findings: Annotated[list[Result], Field(max_length=3)]
-    tests: Annotated[list[Result], Field(max_length=3)]
-    red_flags: Annotated[list[Line], Field(max_length=2)]
+    differential: list[Name]
+    history: Annotated[list[Line], Field(min_length=1)]
+    medication: list[Name]
+    allergies: list[Name]
+    findings: list[Line]
+    tests: list[Line]
+    red_flags: list[Line]
 
 
 class PatientTurn(Form):
@@ -147,6 +143,26 @@ def sections_form(max_tokens: int) -> type[BaseModel]:
     )
 
 
+@lru_cache(maxsize=32)
+def case_form(max_tokens: int) -> type[CaseCard]:
+    """A case card whose lists are short enough for ``max_tokens``: one entry for each 300 tokens, five at most."""
+    longest = max(1, min(5, max_tokens // 300))
+    names: Any = Annotated[list[Name], Field(max_length=longest)]
+    lines: Any = Annotated[list[Line], Field(max_length=longest)]
+    some: Any = Annotated[list[Line], Field(min_length=1, max_length=longest)]
+    return create_model(
+        "SizedCaseCard",
+        __base__=CaseCard,
+        differential=(names, ...),
+        history=(some, ...),
+        medication=(names, ...),
+        allergies=(names, ...),
+        findings=(lines, ...),
+        tests=(lines, ...),
+        red_flags=(lines, ...),
+    )
+
+
 @lru_cache(maxsize=8)
 def doctor_form(actions: tuple[str, ...]) -> type[BaseModel]:
     """A doctor's turn in which only ``actions`` are open."""
@@ -156,7 +172,7 @@ def doctor_form(actions: tuple[str, ...]) -> type[BaseModel]:
         thought=(Said, ...),
         differential=(Annotated[list[Suspicion], Field(min_length=1, max_length=3)], ...),
         action=(_one_of(actions), ...),
-        argument=(Name, ...),
+        argument=(Line, ...),
         say=(Said, ...),
     )
 

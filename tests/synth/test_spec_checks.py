@@ -122,6 +122,22 @@ def test_a_budget_in_dollars_needs_the_prices_of_models_in_use(
     assert [line.split(" in US")[0] for line in found] == [f"models.{role}.price: {start}" for role in lacking]
 
 
+TOO_LOW = "too low for signatures of num_perm numbers: raise it, or num_perm"
+
+
+@pytest.mark.parametrize(
+    ("dedup", "expected"),
+    [
+        ({"questions": 0.01, "num_perm": 1024}, []),
+        ({"questions": 0.01}, [f"filters.dedup.questions: {TOO_LOW}"]),
+        ({"rows": 0}, [f"filters.dedup.rows: {TOO_LOW}"]),
+        ({"questions": 0.0, "rows": 0.0}, [f"filters.dedup.{name}: {TOO_LOW}" for name in ("questions", "rows")]),
+    ],
+)
+def test_thresholds_that_no_index_can_hold(dedup: dict[str, Any], expected: list[str]) -> None:
+    assert findings(filters={"dedup": dedup}) == expected
+
+
 ENDING = (
     "seeds.source: must end in .jsonl, .ndjson, .csv or .tsv (also with .gz, .bz2, .xz or .zst), or in .parquet, "
     "or be hf://owner/name"

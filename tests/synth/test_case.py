@@ -1,0 +1,167 @@
+"""The hidden case: facts and who can know them, what the card answers, and cards that give no consultation."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synth.recipes.case import case_json, facts_of, problem_of, result_of, same_diagnosis
+from synth.recipes.forms import CaseCard
+
+CARD: dict[str, Any] = {
+    "subject": "illness",
+    "age": 54,
+    "sex": "female",
+    "complaint": "My chest feels tight when I climb stairs.",
+    "diagnosis": "Stable angina",
+    "differential": ["Reflux disease"],
+    "history": ["It began two months ago.", "It stops when I rest."],
+    "medication": ["ramipril"],
+    "allergies": ["penicillin"],
+    "findings": ["Blood pressure: 150/90 mmHg", "Heart sounds: normal", "Heart rate and rhythm: 80/min, regular"],
+    "tests": ["Resting ECG: no changes", "Troponin in blood: below 5 ng/l"],
+    "red_flags": ["pain at rest"],
+}
+
+
+def card(**changes: Any) -> CaseCard:
+    return CaseCard.model_validate(CARD | changes)
+
+
+def test_facts_have_ids_and_tell_who_can_know_them() -> None:
+    assert [(f.id, f.known_by, f.text) for f in facts_of(card())] == [
+        ("p1", "patient", "My chest feels tight when I climb stairs."),
+        ("p2", "patient", "It began two months ago."),
+        ("p3", "patient", "It stops when I rest."),
+        ("p4", "patient", "You take ramipril."),
+        ("p5", "patient", "You are allergic to penicillin."),
+        ("f1", "examination", "Blood pressure: 150/90 mmHg"),
+        ("f2", "examination", "Heart sounds: normal"),
+        ("f3", "examination", "Heart rate and rhythm: 80/min, regular"),
+        ("t1", "test", "Resting ECG: no changes"),
+        ("t2", "test", "Troponin in blood: below 5 ng/l"),
+    ]
+
+
+def test_what_the_doctor_must_find_out_is_nobodys_fact() -> None:
+    told = " ".join(f.text for f in facts_of(card()))
+    for hidden in (CARD["diagnosis"], *CARD["differential"], *CARD["red_flags"]):
+        assert hidden not in told
+
+
+ENTRY = st.text("abcdefgh ", min_size=2, max_size=12).filter(lambda text: len(text.strip()) >= 2).map(str.strip)
+
+
+@given(st.lists(ENTRY, min_size=1, max_size=4), *[st.lists(ENTRY, max_size=n) for n in (3, 2, 3, 3)])
+def test_every_entry_is_one_fact(
+    history: list[str], medication: list[str], allergies: list[str], findings: list[str], tests: list[str]
+) -> None:
+    facts = facts_of(
+        card(history=history, medication=medication, allergies=allergies, findings=findings, tests=tests)
+    )
+    known = [f.known_by for f in facts]
+    patient = 1 + len(history) + len(medication) + len(allergies)
+    assert known == ["patient"] * patient + ["examination"] * len(findings) + ["test"] * len(tests)
+    assert len({f.id for f in facts}) == len(facts)
+    assert [f.text for f in facts][patient:] == findings + tests
+
+
+@pytest.mark.parametrize(
+    ("action", "argument", "shown"),
+    [
+        ("examine", "blood pressure", "[Examination: Blood pressure] 150/90 mmHg"),
+        ("examine", "Measure the BLOOD-PRESSURE, please", "[Examination: Blood pressure] 150/90 mmHg"),
+        ("examine", "heart", "[Examination: Heart sounds] normal"),  # a tie: the first entry
+        ("examine", "the rhythm of the heart", "[Examination: Heart rate and rhythm] 80/min, regular"),
+        ("examine", "abdomen", "[Examination: abdomen] Nothing abnormal."),
+        ("examine", "examination of the abdomen and the legs", None),  # "and" is in an entry's name and counts nothing
+        ("examine", "troponin", "[Examination: troponin] Nothing abnormal."),  # a test is no examination
+        ("examine", "mmHg", "[Examination: mmHg] Nothing abnormal."),  # the result is not searched
+        ("test", "ECG", "[Test: Resting ECG] no changes"),
+        ("test", "high-sensitivity troponin", "[Test: Troponin in blood] below 5 ng/l"),
+        ("test", "test of the urine in the morning", None),
+        ("test", "blood pressure", "[Test: Troponin in blood] below 5 ng/l"),
+        ("test", "MRI", "[Test: MRI] Not done; no result available."),
+        ("test", "…", "[Test: …] Not done; no result available."),
+    ],
+)
+def test_the_card_answers_with_the_entry_that_shares_most_words(
+    action: str, argument: str, shown: str | None
+) -> None:
+    nothing = {
+        "examine": f"[Examination: {argument}] Nothing abnormal.",
+        "test": f"[Test: {argument}] Not done; no result available.",
+    }
+    assert result_of(card(), action, argument) == (shown or nothing[action])
+
+
+def test_an_empty_card_answers_too() -> None:
+    empty = card(findings=[], tests=[])
+    assert result_of(empty, "examine", "heart") == "[Examination: heart] Nothing abnormal."
+    assert result_of(empty, "test", "ECG") == "[Test: ECG] Not done; no result available."
+
+
+@pytest.mark.parametrize(
+    ("entry", "shown"),
+    [
+        ("Pulse: 80: regular", "[Examination: Pulse] 80: regular"),
+        ("Raised jugular pulse", "[Examination: Raised jugular pulse] Raised jugular pulse"),
+        ("Irregular pulse:", "[Examination: Irregular pulse:] Irregular pulse:"),
+    ],
+)
+def test_entries_without_a_name_of_their_own(entry: str, shown: str) -> None:
+    assert result_of(card(findings=[entry]), "examine", "pulse") == shown
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "words"),
+    [
+        ({}, None, ""),
+        ({"subject": "other"}, "no_case", "no illness"),
+        ({"subject": "other", "complaint": "none"}, "no_case", "no illness"),
+        ({"complaint": "None."}, "bad_case", "complaint"),
+        ({"complaint": "unknown"}, "bad_case", "complaint"),
+        ({"diagnosis": "N/A"}, "bad_case", "diagnosis"),
+        ({"diagnosis": "Diagnosis"}, "bad_case", "diagnosis"),
+        ({"diagnosis": " no "}, "bad_case", "diagnosis"),
+        ({"complaint": "angina, stable!"}, "bad_case", "complaint is the diagnosis"),
+        ({"complaint": "I was told it is stable angina."}, None, ""),
+        ({"findings": [], "tests": [], "medication": [], "allergies": []}, None, ""),
+    ],
+)
+def test_cards_that_give_no_consultation(changes: dict[str, Any], reason: str | None, words: str) -> None:
+    problem = problem_of(card(**changes))
+    assert (problem and problem[0]) == reason
+    assert problem is None or words in problem[1]
+
+
+@pytest.mark.parametrize(
+    ("given_name", "expected", "same"),
+    [
+        ("Stable angina", "stable angina", True),
+        ("angina, stable", "Stable angina.", True),
+        ("Stable angina pectoris", "Stable angina", False),
+        ("angina", "Stable angina", False),
+        ("Unstable angina", "Stable angina", False),
+        ("", "", False),
+        ("?", "!", False),
+        ("Type 2 diabetes", "diabetes type 2", True),
+        ("Type 2 diabetes", "Type 1 diabetes", False),
+    ],
+)
+def test_names_of_diagnoses_are_the_same_but_for_case_punctuation_and_order(
+    given_name: str, expected: str, same: bool
+) -> None:
+    assert same_diagnosis(given_name, expected) is same
+    assert same_diagnosis(expected, given_name) is same
+
+
+def test_the_stored_case_is_the_card_with_its_facts() -> None:
+    stored = json.loads(json.dumps(case_json(card())))
+    facts = stored.pop("facts")
+    assert stored == CARD
+    assert facts == [{"id": f.id, "text": f.text, "known_by": f.known_by} for f in facts_of(card())]
