@@ -253,10 +253,15 @@ def _with_error(messages: list[dict[str, str]], bad: BadReply) -> list[dict[str,
 async def together(*questions: Awaitable[T]) -> list[T]:
     """Await all, then raise the first error in the order given (not in the order of time), else return the results.
 
-    Unlike ``asyncio.gather`` it lets the others finish, so that what was paid for is journalled.
+    Unlike ``asyncio.gather`` it lets the others finish, so that what was paid for is journalled. An error that was
+    returned, not raised, is a result like any other.
     """
-    results = await asyncio.gather(*questions, return_exceptions=True)
+    results = await asyncio.gather(*map(_boxed, questions), return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
             raise result
-    return results  # type: ignore[return-value]
+    return [result[0] for result in results]  # type: ignore[index]
+
+
+async def _boxed(question: Awaitable[T]) -> tuple[T]:
+    return (await question,)

@@ -5,6 +5,7 @@ Everything goes to standard error, so that standard output holds the closing sum
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections import Counter
@@ -39,7 +40,7 @@ class Progress:
         self.seeds = 0
         self.seeds_done = 0
         self._quiet = quiet
-        self._started = self._shown = time.monotonic()
+        self._started = time.monotonic()
         self._warned: set[str] = set()
         self._engines: Engines | None = None
         self._spending: Spending | None = None
@@ -66,12 +67,11 @@ class Progress:
     def begin(self, engines: Engines, spending: Spending, seeds: int) -> None:
         """The run starts: ``seeds`` are to be done."""
         self._engines, self._spending, self.seeds = engines, spending, seeds
-        self._started = self._shown = time.monotonic()
+        self._started = time.monotonic()
 
     def sent(self, step: str) -> None:
         """See :class:`synth.ask.Watcher`."""
         self.sent_by[step] += 1
-        self._show()
 
     def asked(self, step: str, outcome: str, reply: Reply | None, usd: float, *, replayed: bool) -> None:
         """See :class:`synth.ask.Watcher`."""
@@ -83,12 +83,10 @@ class Progress:
             self.tokens_out += reply.tokens_out if reply else 0
             self.usd += usd
             (self.done_by if outcome == "ok" else self.failed_by)[step] += 1
-        self._show()
 
     def seed_done(self) -> None:
         """One seed has ended."""
         self.seeds_done += 1
-        self._show(now=self.seeds_done == self.seeds)
 
     def say(self, text: str) -> None:
         """Print a line at once."""
@@ -130,11 +128,18 @@ class Progress:
     def _in_flight(self) -> int:
         return self._engines.in_flight if self._engines else 0
 
-    def _show(self, *, now: bool = False) -> None:
-        due = REDRAW if self._live is not None else EVERY
-        if self._quiet or not (now or time.monotonic() - self._shown >= due):
+    async def show(self) -> None:
+        """Keep showing the state until cancelled, also while nothing happens; then show it once more."""
+        try:
+            while True:
+                await asyncio.sleep(REDRAW if self._live is not None else EVERY)
+                self._draw()
+        finally:
+            self._draw()
+
+    def _draw(self) -> None:
+        if self._quiet or not self.sent_by:
             return
-        self._shown = time.monotonic()
         if self._live is not None:
             self._live.update(self._table())
         else:

@@ -17,15 +17,16 @@ from pydantic import BaseModel, ValidationError
 
 from synth.endpoints.base import Reply
 
-_FENCE = re.compile(r"^\s*```[a-zA-Z0-9]*\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
+_FENCE = re.compile(r"```[a-zA-Z0-9]*\s*")
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
-_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _TYPOGRAPHIC = re.compile(r"(?<=[{\[,:\s])[\u201c\u201d]|[\u201c\u201d](?=\s*[:,}\]])")
+_I_AM = r"i(['\u2019]?m| am)"
 _CANNOT = r"(can['\u2019]?t|cannot|can not|unable|won['\u2019]?t)"
 _DECLINES = r"(help|assist|provide|comply|fulfil|answer|with (that|this)|language model|medical advice)"
 _REFUSAL = re.compile(
-    rf"^\s*(i['\u2019]?m (very |so |really )?sorry|i apologi[sz]e|sorry),? ?.{{0,40}}\b{_CANNOT}\b"
-    rf"|^\s*(i can['\u2019]?t|i cannot|i['\u2019]?m (not able|unable) to|as an ai)\b.{{0,60}}\b{_DECLINES}",
+    rf"^\s*({_I_AM} (very |so |really )?sorry|i apologi[sz]e|sorry),? ?.{{0,40}}\b{_CANNOT}\b"
+    rf"|^\s*(i can['\u2019]?t|i cannot|{_I_AM} (not able|unable) to|as an ai)\b.{{0,60}}\b{_DECLINES}",
     re.IGNORECASE | re.DOTALL,
 )
 THINK = re.compile(r"^\s*<think>(.*?)</think>(.*)$", re.DOTALL)
@@ -80,7 +81,7 @@ def parse(reply: Reply, model: type[BaseModel] | None) -> Parsed:
     if reply.finish_reason == "content_filter":
         raise BadReply("content_filter", "the provider's content filter stopped the reply")
     if reply.refusal:
-        raise BadReply("refusal", reply.refusal[:300])
+        raise BadReply("refusal", _one_line(reply.refusal))
     cut = reply.finish_reason == "length"
     if model is None:
         return Parsed(_plain_text(reply.text, cut), repaired=False)
@@ -91,7 +92,7 @@ def parse(reply: Reply, model: type[BaseModel] | None) -> Parsed:
         return Parsed(model.model_validate(obj), repaired)
     except ValidationError as err:
         lines = [f"{'.'.join(str(p) for p in e['loc']) or 'the reply'}: {e['msg']}" for e in err.errors()[:5]]
-        raise BadReply("schema", "; ".join(lines)) from None
+        raise BadReply("schema", _one_line("; ".join(lines))) from None
 
 
 def _plain_text(text: str, cut: bool) -> str:
@@ -100,31 +101,48 @@ def _plain_text(text: str, cut: bool) -> str:
     if not text.strip():
         raise BadReply("empty", "it was empty")
     if _REFUSAL.search(text[:300]):
-        raise BadReply("refusal", " ".join(text.split())[:300])
+        raise BadReply("refusal", _one_line(text))
     return text.strip()
 
 
 def _load(text: str, cut: bool) -> tuple[Any, bool]:
     try:
-        return json.loads(text), False
+        return _loads(text), False
     except json.JSONDecodeError as err:
-        if cut:
-            raise BadReply("truncated", "it was cut off at the token limit; be brief") from None
         problem = f"not valid JSON ({err.msg} at character {err.pos})"
+    except ValueError:  # small models run away with digits
+        problem = "a number in the JSON has thousands of digits"
     except RecursionError:
-        raise BadReply("not_json", "the JSON is nested too deeply") from None
+        problem = "the JSON is nested too deeply"
+    if cut:
+        raise BadReply("truncated", "it was cut off at the token limit; be brief")
     if _REFUSAL.search(text[:300]) and "{" not in text:
-        raise BadReply("refusal", " ".join(text.split())[:300])
+        raise BadReply("refusal", _one_line(text))
     # A reasoning model may think aloud before its JSON; what it thought is no part of the value.
-    body = re.sub(r"^\s*<think>.*?</think>", "", text, flags=re.DOTALL)
-    fenced = _FENCE.match(body)
-    body = fenced.group(1) if fenced else body
+    body = _unfenced(re.sub(r"^\s*<think>.*?</think>", "", text, flags=re.DOTALL))
     for candidate in (body, _drop_trailing_commas(body), _drop_trailing_commas(_straight_quotes(body))):
         try:
-            return json.loads(candidate), True
-        except (json.JSONDecodeError, RecursionError):
+            return _loads(candidate), True
+        except (ValueError, RecursionError):
             continue
     raise BadReply("not_json", problem)
+
+
+def _loads(text: str) -> Any:
+    """JSON as a value without lone surrogates: half an emoji is legal there, but no file and few servers take it."""
+    value = json.loads(text)
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")) if "\\u" in text else value
+
+
+def _unfenced(text: str) -> str:
+    """What stands between code fences, or the text as it is."""
+    first, newline, rest = text.strip().partition("\n")
+    return rest.removesuffix("```") if newline and _FENCE.fullmatch(first) and rest.endswith("```") else text
+
+
+def _one_line(text: str) -> str:
+    """Short enough for a table, and without lone surrogates, which no file can hold."""
+    return " ".join(text.split())[:300].encode("utf-8", "replace").decode("utf-8")
 
 
 def _drop_trailing_commas(text: str) -> str:

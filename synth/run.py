@@ -90,11 +90,13 @@ class Run:
         """Run all shards; returns early, with everything paid for in the journals, when something stops the run."""
         self.desk.spending = await _spending(self.setup)
         self.progress.begin(self.engines, self.desk.spending, sum(self._size(s) for s in self.shards))
+        shown = asyncio.create_task(self.progress.show())
         try:
             with self._signals():
                 await self._feed()
                 await self._drain()
         finally:
+            shown.cancel()
             await self.engines.close()
         self._finished.error = self._error
         return self._finished

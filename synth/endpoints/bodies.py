@@ -41,7 +41,7 @@ def request_body(
         }
     elif request.schema is not None and structured == "json_object":
         body["response_format"] = {"type": "json_object"}
-    return {**body, **request.extra}  # type: ignore[return-value,typeddict-item]
+    return {**body, **request.extra}  # type: ignore[typeddict-item]
 
 
 def parse_response(raw: bytes, request: Request) -> Reply:

@@ -8,9 +8,10 @@ only as the rejected side of a preference pair. The reward step is a judge call.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
-from synth.ask import Answer, AskRejected, together
+from synth.ask import Answer, AskFailed, AskRejected, together
 from synth.recipes.choice import choose_best, choose_question
 from synth.recipes.forms import Score, answers_form, questions_form
 from synth.recipes.job import Job, settled
@@ -36,7 +37,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """The best of the common answers, and the worst if it scored lower."""
+    """The best of the common answers."""
 
     text: str
     reward: int
@@ -62,15 +63,26 @@ async def finemed(job: Job) -> None:
             job.slots.reject(job.slots.open(REWARD_PAIR), "score", "complex", "no common answers are made for it")
         needs_common = job.slots.open(SFT, REWARD_PAIR) or (complex_ and job.slots.open(LONG_PAIR))
         common, chain = await together(
-            _common(job, question) if needs_common else _nothing(),
+            _or_error(_common(job, question)) if needs_common else _nothing(),
             _long(job, question) if complex_ and job.slots.open(REASONING, LONG_PAIR) else _nothing(),
         )
-        if isinstance(common, Common) and isinstance(chain, Chain) and job.slots.open(LONG_PAIR):
+        # Only now, with the chain settled, or whichever came first would say why there is no pair.
+        if isinstance(common, AskRejected | AskFailed):
+            raise common
+        if isinstance(chain, Chain) and job.slots.open(LONG_PAIR):
+            assert common is None or isinstance(common, Common)
             await _long_pair(job, question, chain, common)
 
 
 async def _nothing() -> None:
     return None
+
+
+async def _or_error(common: Awaitable[Common | None]) -> Common | AskRejected | AskFailed | None:
+    try:
+        return await common
+    except (AskRejected, AskFailed) as err:
+        return err
 
 
 async def _question(job: Job, wanted: list[Slot]) -> Question | None:
@@ -124,35 +136,30 @@ def _rule(job: Job, question: Question) -> str:
 
 
 async def _common(job: Job, question: Question) -> Common | None:
-    """Common answers in different styles, judged; settles the sft row and the reward pair."""
+    """Common answers in different styles, judged; settles the sft row and the reward pair unless asking fails."""
     styles = job.spec.produce.answers.styles if job.spec.produce.answers else 2
     form = answers_form(styles, job.max_tokens("answers"))
-    with job.slots.covering(SFT, REWARD_PAIR, LONG_PAIR):
-        written = await job.asker.ask("answers", form, passage=job.seed.text, question=question.text, count=styles)
-        texts: list[str] = written.value.answers
-        grades = await together(
-            *(job.grade("reward", f"answer-{i}", question=question.text, answer=t) for i, t in enumerate(texts))
-        )
-        rewards = [g.value.quality if g else None for g in grades]
-        best = choose_best(rewards, job.asker.rng("choose_answer"))
-        for i, text in enumerate(texts):
-            if i != best:
-                job.slots.byproduct(
-                    "answer", str(i), "reward", "not_chosen", payload={"answer": text, "reward": rewards[i]}
-                )
-        grade = grades[best] if best is not None else None
-        if best is None or grade is None:
-            job.slots.reject(
-                job.slots.open(SFT, REWARD_PAIR, LONG_PAIR), "reward", "unscored", "no answer got a score"
-            )
-            return None
-        common = Common(texts[best], grade.value.quality, written, grade)
-        if job.slots.open(SFT):
-            await _sft_row(job, question, common)
-        if job.slots.open(REWARD_PAIR):
-            await _reward_pair(job, question, common, texts, grades)
-        return common
-    return None
+    written = await job.asker.ask("answers", form, passage=job.seed.text, question=question.text, count=styles)
+    texts: list[str] = written.value.answers
+    grades = await together(
+        *(job.grade("reward", f"answer-{i}", question=question.text, answer=t) for i, t in enumerate(texts))
+    )
+    rewards = [g.value.quality if g else None for g in grades]
+    best = choose_best(rewards, job.asker.rng("choose_answer"))
+    for i, text in enumerate(texts):
+        if i != best:
+            reason = "unscored" if best is None else "not_chosen"
+            job.slots.byproduct("answer", str(i), "reward", reason, payload={"answer": text, "reward": rewards[i]})
+    grade = grades[best] if best is not None else None
+    if best is None or grade is None:
+        job.slots.reject(job.slots.open(SFT, REWARD_PAIR), "reward", "unscored", "no answer got a score")
+        return None
+    common = Common(texts[best], grade.value.quality, written, grade)
+    if job.slots.open(SFT):
+        await _sft_row(job, question, common)
+    if job.slots.open(REWARD_PAIR):
+        await _reward_pair(job, question, common, texts, grades)
+    return common
 
 
 async def _sft_row(job: Job, question: Question, common: Common) -> None:
@@ -188,8 +195,11 @@ async def _long(job: Job, question: Question) -> Chain | None:
     return None
 
 
-async def _long_pair(job: Job, question: Question, chain: Chain, common: Common) -> None:
+async def _long_pair(job: Job, question: Question, chain: Chain, common: Common | None) -> None:
     """Long reasoning preferred to the best common answer, as in the paper, flagged where the judge disagrees."""
+    if common is None:
+        job.slots.reject([LONG_PAIR], "reward", "unscored", "no answer got a score")
+        return
     margin = chain.reward - common.reward
     row = await job.common(
         "finemed",

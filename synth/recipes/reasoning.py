@@ -65,7 +65,8 @@ async def long_reasoning(
         if n != best:
             grade_ = grades[n]
             payload = {"thought": thought, "answer": answer, "reward": grade_.value.quality if grade_ else None}
-            job.slots.byproduct("chain", str(sample), "reward", "not_chosen", payload=payload)
+            reason = "unscored" if best is None else "not_chosen"
+            job.slots.byproduct("chain", str(sample), "reward", reason, payload=payload)
     grade = grades[best] if best is not None else None
     if best is None or grade is None:
         job.slots.reject(job.slots.open(slot, pair), "reward", "unscored", "no chain got a score")

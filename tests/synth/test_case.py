@@ -60,9 +60,7 @@ ENTRY = st.text("abcdefgh ", min_size=2, max_size=12).filter(lambda text: len(te
 def test_every_entry_is_one_fact(
     history: list[str], medication: list[str], allergies: list[str], findings: list[str], tests: list[str]
 ) -> None:
-    facts = facts_of(
-        card(history=history, medication=medication, allergies=allergies, findings=findings, tests=tests)
-    )
+    facts = facts_of(card(history=history, medication=medication, allergies=allergies, findings=findings, tests=tests))
     known = [f.known_by for f in facts]
     patient = 1 + len(history) + len(medication) + len(allergies)
     assert known == ["patient"] * patient + ["examination"] * len(findings) + ["test"] * len(tests)
@@ -89,9 +87,7 @@ def test_every_entry_is_one_fact(
         ("test", "…", "[Test: …] Not done; no result available."),
     ],
 )
-def test_the_card_answers_with_the_entry_that_shares_most_words(
-    action: str, argument: str, shown: str | None
-) -> None:
+def test_the_card_answers_with_the_entry_that_shares_most_words(action: str, argument: str, shown: str | None) -> None:
     nothing = {
         "examine": f"[Examination: {argument}] Nothing abnormal.",
         "test": f"[Test: {argument}] Not done; no result available.",

@@ -144,7 +144,7 @@ async def decide(scores: Sequence[Score | None], share: float, order: Sequence[i
             found.add(position)
         gate.leave(position)
 
-    tasks = []
+    tasks: list[tuple[asyncio.Task[None], int]] = []
     for position in order:
         assert not any(task.done() for task, p in tasks if scores[p] is not None), "decided before all had come"
         tasks.append((asyncio.create_task(seed(position, scores[position])), position))

@@ -148,9 +148,19 @@ def test_json_of_another_shape_names_the_place(text: str, says: str) -> None:
     assert not error.final
 
 
-def test_many_errors_of_shape_stay_short() -> None:
-    text = json.dumps({f"key {n}": n for n in range(1000)})
-    assert len(bad(text).detail) < 500
+@pytest.mark.parametrize(
+    "obj", [{f"key {n}": n for n in range(1000)}, {"x" * 100_000: 1}, {"a\nb\u2028c": 1}, {"lone \ud800": 1}]
+)
+def test_errors_of_shape_stay_short_and_on_one_line(obj: dict[str, int]) -> None:
+    detail = bad(json.dumps(obj)).detail
+    assert len(detail) <= 300
+    assert len(detail.splitlines()) == 1
+    detail.encode("utf-8")
+
+
+def test_half_an_emoji_reaches_no_value_and_a_whole_one_does() -> None:
+    assert form('{"title": "a\\ud83d b", "score": 1}') == ({"title": "a? b", "score": 1}, False)
+    assert form('{"title": "\\ud83d\\udc8a", "score": 1}') == ({"title": "💊", "score": 1}, False)
 
 
 @pytest.mark.parametrize("text", ["", " \n\t "])
@@ -213,10 +223,12 @@ def test_what_is_cut_gives_the_whole_value_or_none(obj: dict[str, Any], data: st
     text = json.dumps(obj, ensure_ascii=False) + data.draw(st.sampled_from(["", "\n", "  \n\n"]))
     prefix = text[: data.draw(st.integers(1, len(text)))]
     try:
-        assert parse(reply(prefix, "length"), Anything).value == Anything(**obj)
+        parsed = parse(reply(prefix, "length"), Anything)
+    except BadReply:
+        assert bad(prefix, Anything, "length").reason == "truncated"
+    else:
+        assert parsed.value == Anything(**obj)
         assert prefix.rstrip() == text.rstrip()
-    except BadReply as err:
-        assert err.reason == "truncated"
 
 
 def with_trailing_commas(value: Any) -> str:
@@ -264,8 +276,8 @@ def test_any_text_is_a_value_or_a_bad_reply(text: str, finish_reason: str) -> No
     for model in (Anything, Form, None):
         try:
             parsed = parse(reply(text, finish_reason), model)
-        except BadReply as err:
-            assert err.reason in ("refusal", "truncated", "empty", "not_json", "schema")
+        except BadReply:
+            assert bad(text, model, finish_reason).reason in ("refusal", "truncated", "empty", "not_json", "schema")
         else:
             assert model is None or isinstance(parsed.value, model)
             assert not (parsed.repaired and finish_reason == "length")

@@ -45,9 +45,7 @@ def test_what_is_planned_follows_from_the_spec(produce: dict[str, Any], planned:
     assert list(planned_slots(Produce.model_validate(produce))) == planned
 
 
-@given(
-    st.booleans(), st.booleans(), st.integers(0, 4), st.lists(st.sampled_from(ORIGINS), unique=True), st.randoms()
-)
+@given(st.booleans(), st.booleans(), st.integers(0, 4), st.lists(st.sampled_from(ORIGINS), unique=True), st.randoms())
 def test_the_plan_does_not_depend_on_the_order_of_origins(
     answers: bool, reasoning: bool, dialogues: int, origins: list[str], rng: random.Random
 ) -> None:
@@ -76,7 +74,8 @@ DEEDS = st.lists(
 
 @given(DEEDS)
 def test_planned_is_kept_and_rejected_and_failed_and_pending(deeds: list[Deed]) -> None:
-    slots, expected = Slots("s", PLANNED), dict.fromkeys(PLANNED, "pending")
+    slots = Slots("s", PLANNED)
+    expected: dict[Slot, str] = dict.fromkeys(PLANNED, "pending")
     for deed, slot in deeds:
         if expected[slot] != "pending" and not deed.startswith("raise"):
             with pytest.raises(AssertionError, match="settled twice"):

@@ -138,7 +138,15 @@ def test_the_command_ends_with_that_line_before_anything_is_sent(tmp_path: Path)
         "taxonomy": "mine.yaml",
     }
     (tmp_path / "s.yaml").write_text(json.dumps(spec))
-    command = [sys.executable, "-m", "synth.generate", "--spec", str(tmp_path / "s.yaml"), "--out", str(tmp_path / "o")]
+    command = [
+        sys.executable,
+        "-m",
+        "synth.generate",
+        "--spec",
+        str(tmp_path / "s.yaml"),
+        "--out",
+        str(tmp_path / "o"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert done.stderr == f"{tmp_path / 'mine.yaml'}:2: B: {LIST}\n"
