@@ -152,11 +152,16 @@ def choose_bands(threshold: float, num_perm: int) -> tuple[int, int]:
         if b * r <= num_perm:
             fitting[b, r] = float(np.mean(1 - (1 - below**r) ** b))
     if not fitting:
-        lowest = math.ceil(1000 * (1 - (1 - RECALL) ** (1 / num_perm))) / 1000
         raise ValueError(
-            f"threshold {threshold} is too low for num_perm {num_perm}: raise num_perm, or the threshold to {lowest}"
+            f"threshold {threshold} is too low for num_perm {num_perm}: raise num_perm, or the threshold to "
+            f"{lowest_threshold(num_perm)}"
         )
     return min(fitting, key=lambda pair: (fitting[pair], pair))
+
+
+def lowest_threshold(num_perm: int) -> float:
+    """The lowest threshold for which :func:`choose_bands` finds bands, rounded up to three digits."""
+    return math.ceil(1000 * (1 - math.pow(1 - RECALL, 1 / num_perm))) / 1000
 
 
 def _bands_needed(band_agrees: float, most: int) -> int:

@@ -1,4 +1,4 @@
-"""Texts as the filters compare them: normalised, cut into words, measured for repetition.
+"""Texts made storable, and as the filters compare them: normalised, cut into words, measured for repetition.
 
 A word is a run of ``\\w`` characters with the combining marks that follow them, so vowel signs stay with their letter.
 Han, kana, Thai, Lao, Burmese and Khmer are written without spaces: there each character, with its marks, is a word.
@@ -25,6 +25,22 @@ _LAST_MARK = 0x1EFFF  # beyond it only variation selectors, which change no word
 # plain "\w+", which is much faster, cuts a text of these alone into the same words.
 _PLAIN = re.compile("[\0-\u02ff\u0370-\u0482\u048a-\u0590\u2000-\u20cf\u2100-\u2bff]*")
 _PLAIN_WORD = re.compile(r"\w+")
+
+
+def storable(text: str) -> str:
+    """The text without what UTF-8 cannot hold or databases cut texts at; any other text comes back as it is.
+
+    NUL is removed, two surrogates that form a pair become the character meant, a lone surrogate becomes U+FFFD.
+    Idempotent: what was stored and read again need not be changed again.
+    """
+    text = text.replace("\0", "")
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def normalise(text: str) -> str:

@@ -44,6 +44,7 @@ class Progress:
         self._warned: set[str] = set()
         self._engines: Engines | None = None
         self._spending: Spending | None = None
+        self._expected = 0.0
         self._live: Any = None
 
     def __enter__(self) -> Progress:
@@ -64,9 +65,9 @@ class Progress:
             self._live.stop()
             self._live = None
 
-    def begin(self, engines: Engines, spending: Spending, seeds: int) -> None:
-        """The run starts: ``seeds`` are to be done."""
-        self._engines, self._spending, self.seeds = engines, spending, seeds
+    def begin(self, engines: Engines, spending: Spending, seeds: int, expected: float) -> None:
+        """The run starts: ``seeds`` are to be done, with about ``expected`` requests."""
+        self._engines, self._spending, self.seeds, self._expected = engines, spending, seeds, expected
         self._started = time.monotonic()
 
     def sent(self, step: str) -> None:
@@ -119,23 +120,36 @@ class Progress:
         if self.usd or (self._spending and self._spending.budget.usd):
             cap = self._spending.budget.usd if self._spending else None
             parts.append(f"${self.usd:,.4f}" + (f" of ${cap:,.2f}" if cap else ""))
-        if 0 < self.seeds_done < self.seeds:
-            left = self.elapsed / self.seeds_done * (self.seeds - self.seeds_done)
-            parts.append(f"about {duration(left)} left")
+        if self.requests >= 20 and self.seeds_done < self.seeds:
+            parts.append(f"about {duration(self._left())} left")
         return " · ".join(parts)
+
+    def _left(self) -> float:
+        """Seconds left, by the share of seeds or of expected requests that is done, whichever is further.
+
+        Many seeds end late, all at once; many end early, dropped: each measure alone misleads.
+        """
+        answered = self.requests + sum(self.replayed_by.values())
+        by_requests = min(answered / self._expected, 0.95) if self._expected else 0.0
+        share = max(self.seeds_done / max(self.seeds, 1), by_requests)
+        return self.elapsed * (1 - share) / max(share, 1e-3)
 
     @property
     def _in_flight(self) -> int:
         return self._engines.in_flight if self._engines else 0
 
     async def show(self) -> None:
-        """Keep showing the state until cancelled, also while nothing happens; then show it once more."""
+        """Keep showing the state until cancelled, also while nothing happens; then show it once more.
+
+        A run that ends before any reply has nothing to show: its error shall stand alone.
+        """
         try:
             while True:
                 await asyncio.sleep(REDRAW if self._live is not None else EVERY)
                 self._draw()
         finally:
-            self._draw()
+            if self.requests:
+                self._draw()
 
     def _draw(self) -> None:
         if self._quiet or not self.sent_by:

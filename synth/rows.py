@@ -21,6 +21,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from filters.text import storable
+
 KINDS = ("sft", "reasoning", "dialogue", "preference")
 """Kinds of rows; each is a folder of ``export/`` and a configuration of the data set."""
 
@@ -170,15 +172,10 @@ def dedup_text(kind: str, row: Mapping[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def clean(text: str) -> str:
-    """Return ``text`` without NUL characters and lone surrogates, which UTF-8 and many readers cannot hold."""
-    return text.encode("utf-8", "ignore").decode("utf-8").replace("\0", "")
-
-
 def clean_row(value: Any) -> Any:
-    """Return ``value`` with :func:`clean` applied to every string in it, keys included; tuples become lists."""
+    """Return ``value`` with every string in it made storable, keys included; tuples become lists."""
     if isinstance(value, str):
-        return clean(value)
+        return storable(value)
     if isinstance(value, Mapping):
         return {clean_row(key): clean_row(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

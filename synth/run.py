@@ -19,6 +19,7 @@ from synth.ask import Desk
 from synth.budget import Spending
 from synth.engines import Engines
 from synth.errors import RunInterrupted
+from synth.estimate import estimate
 from synth.journal import Journal
 from synth.progress import Progress
 from synth.rows import Rejected, row_id
@@ -89,7 +90,9 @@ class Run:
     async def execute(self) -> Finished:
         """Run all shards; returns early, with everything paid for in the journals, when something stops the run."""
         self.desk.spending = await _spending(self.setup)
-        self.progress.begin(self.engines, self.desk.spending, sum(self._size(s) for s in self.shards))
+        seeds = sum(self._size(shard) for shard in self.shards)
+        expected = sum(line.requests for line in estimate(self.setup)) * seeds / max(self.setup.seeds.count, 1)
+        self.progress.begin(self.engines, self.desk.spending, seeds, expected)
         shown = asyncio.create_task(self.progress.show())
         try:
             with self._signals():

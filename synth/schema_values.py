@@ -1,4 +1,4 @@
-"""Values from a seeded generator: an instance that is valid for a JSON schema, and medical-sounding prose.
+"""Values from a seeded generator: an instance that is valid for a JSON schema, its strings from :mod:`synth.prose`.
 
 Supported: ``type`` (also a list), ``enum``, ``const``, ``properties``, ``required``, ``additionalProperties`` (for
 names that are required without being described), ``items``, ``minItems``, ``maxItems``, ``uniqueItems``, lengths,
@@ -9,27 +9,24 @@ Branches of ``oneOf`` are taken to exclude each other, and what stands beside ``
 stays two characters below its ``maxLength`` where it may, for clients that take a full one for a truncated one.
 
 ValueError: the keywords of :data:`UNSUPPORTED`, several schemas in ``allOf``, constraints beside a reference or a
-choice. Not a validator: a malformed schema is noticed only where it hurts. Draws use ``Random.random`` alone, the one
-method whose sequence Python promises to keep from version to version.
+choice. Not a validator: a malformed schema is noticed only where it hurts. Draws are those of :mod:`synth.prose`, so
+the same schema and seed give the same value under any version of Python.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from random import Random
 from typing import Any
 from urllib.parse import unquote
 
-
-def _list(text: str) -> list[str]:
-    return text.split("|")
-
+from synth.prose import between, pick, text_within
 
 UNSUPPORTED = frozenset(
-    _list("pattern|patternProperties|propertyNames|minProperties|maxProperties|dependencies|dependentRequired")
-    + _list("dependentSchemas|prefixItems|contains|multipleOf|not|if|then|else")
+    {"pattern", "patternProperties", "propertyNames", "minProperties", "maxProperties", "dependencies"}
+    | {"dependentRequired", "dependentSchemas", "prefixItems", "contains", "multipleOf", "not", "if", "then", "else"}
 )
 """Keywords that could make a drawn value invalid and are therefore refused."""
 
@@ -41,63 +38,10 @@ _KEYWORDS_OF = {
 }
 _CHOICES = ("anyOf", "oneOf", "allOf")
 _CONSTRAINTS = {"type", "enum", "const", "$ref", *_CHOICES}.union(*_KEYWORDS_OF.values())
-_LONG = 180  # characters; more than the longest sentence has
 _LARGEST = 100_000  # items or characters; a schema may ask for more than a machine can hold
-
-_WHO = _list(
-    "The patient|An elderly woman|A young man|Her daughter|The referring physician|A school teacher|This child|"
-    "His brother|The ward team|A pregnant patient|A retired miner|A long-distance runner|The family"
-)
-_DOES = _list(
-    "reports|describes|denies|has developed|was treated for|presents with|recovered from|is worried about|noticed|"
-    "remembers|complains of|was admitted with|has a history of|returned with|asks about"
-)
-_HOW = _list(
-    "acute|chronic|intermittent|severe|mild|progressive|painless|recurrent|bilateral|nocturnal|sudden|exertional|"
-    "unexplained|worsening|transient|postoperative|drug-induced|familial"
-)
-_WHAT = _list(
-    "chest pain|dyspnoea|palpitations|ankle oedema|syncope|headache|blurred vision|abdominal pain|jaundice|haematuria|"
-    "fatigue|weight loss|joint stiffness|rash|fever|wheeze|dry cough|back pain|vertigo|tremor|hypertension|asthma|"
-    "atrial fibrillation|heart failure|pneumonia|anaemia|Ménière disease|Sjögren syndrome|hypothyroidism|cellulitis|"
-    "gout|pericarditis|migraine|pancreatitis|sciatica|nephrolithiasis"
-)
-_WHEN = _list(
-    "for two weeks|since childhood|after a long flight|at rest|on exertion|in the early morning|after meals|at night|"
-    "over several months|during pregnancy|following a viral illness|when lying flat|without any trigger|twice a day|"
-    "despite treatment|after starting a new medicine|since last Monday"
-)
-_NEXT = _list(
-    "the electrocardiogram was normal|troponin remained below the limit|blood pressure was 152/94 mmHg|"
-    "a chest radiograph is advised|the dose of metoprolol was halved|no red flags were found|ferritin came back low|"
-    "haemoglobin fell to 9.8 g/dL|an urgent referral is needed|simple analgesia was enough|creatinine rose slightly|"
-    "follow-up in ten days is planned|the examination showed a systolic murmur|an ultrasound excluded stones|"
-    "anticoagulation should be discussed|inhaled salbutamol brought relief"
-)
 
 Draw = Callable[[Random, tuple[str, ...], bool], Any]
 """Draws a value; arguments: the generator, the references on the way here, whether to keep it as small as can be."""
-
-
-def pick(rng: Random, options: Sequence[Any]) -> Any:
-    """Return one of the options, each as likely as the others."""
-    return options[int(rng.random() * len(options))]
-
-
-def between(rng: Random, low: int, high: int) -> int:
-    """Return an integer from ``low`` to ``high``, both included."""
-    return min(high, low + int(rng.random() * min(high - low + 1, 2**53)))
-
-
-def phrase(rng: Random) -> str:
-    """Return two or three words such as ``recurrent chest pain``."""
-    return f"{pick(rng, _HOW)} {pick(rng, _WHAT)}"
-
-
-def sentence(rng: Random) -> str:
-    """Return a sentence of about twelve words that sounds medical and means nothing."""
-    opening = f"{pick(rng, _WHO)} {pick(rng, _DOES)} {phrase(rng)} {pick(rng, _WHEN)}"
-    return f"{opening}, and {pick(rng, _NEXT)}." if rng.random() < 0.6 else f"{opening}."
 
 
 def value_for(schema: Any, rng: Random) -> Any:
@@ -288,7 +232,7 @@ def _scalar(kind: str, schema: dict[str, Any], where: str) -> Draw:
         return lambda rng, refs, small: rng.random() < 0.5
     if kind == "string":
         shortest, longest = _range(schema, "minLength", "maxLength", 1, where)
-        return lambda rng, refs, small: _string(rng, shortest, longest)
+        return lambda rng, refs, small: text_within(rng, shortest, longest)
     if kind not in ("integer", "number"):
         raise ValueError(f"{where}: unknown type {kind!r}")
     low, high = _bounds(schema)
@@ -317,19 +261,3 @@ def _number(rng: Random, low: float, high: float) -> float:
     share = rng.random()
     value = min(high, max(low, low * (1 - share) + high * share))
     return round(value, 2) if low <= round(value, 2) <= high else value
-
-
-def _string(rng: Random, shortest: int, longest: int) -> str:
-    """Return words of a length within the bounds, without a blank at either end; cut in a word only if it must be."""
-    make = sentence if longest >= _LONG else phrase
-    room = max(longest - 2, shortest)  # a text that fills its bound looks like one that was cut there
-    text = make(rng)
-    for _ in range(between(rng, 0, 2) if make is sentence else 0):
-        longer = f"{text} {make(rng)}"
-        text = longer if len(longer) <= room else text
-    while len(text) < shortest:
-        text = f"{text} {make(rng)}"
-    if len(text) > room:
-        whole = text[: room + 1].rpartition(" ")[0]
-        text = whole if len(whole) >= shortest else text[:room]
-    return f"{text[:-1]}s" if text.endswith(" ") else text

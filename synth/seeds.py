@@ -16,27 +16,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from filters.text import storable
 from synth.errors import UserError
-from synth.seed_files import (
-    PAYLOAD_LIMIT,
-    BadRow,
-    Row,
-    damage_hint,
-    missing_field,
-    read_rows,
-    source_name,
-    unit,
-)
+from synth.seed_files import missing_field, read_rows, source_name, unit
+from synth.seed_lines import PAYLOAD_LIMIT, BadRow, Row, damage_hint
 from synth.spec import SeedsSpec
 from synth.tokens import cut_to_tokens, estimate_tokens
 
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _DUPLICATES_SHOWN = 10
 _FIELDS_SHOWN = 50
 
@@ -142,7 +134,7 @@ class _Rows:
 
     def __init__(self, spec: SeedsSpec) -> None:
         self._spec = spec
-        self._origin = clean(source_name(spec.source))
+        self._origin = storable(source_name(spec.source))
         self._texts: dict[bytes, int] = {}
         self.fields: dict[str, None] = {}
         """Fields of rows that were refused before the first seed, in the order seen."""
@@ -162,7 +154,7 @@ class _Rows:
 
     def _accept(self, row: Row | BadRow, index: int) -> Seed | BadSeed:
         if isinstance(row, BadRow):
-            return BadSeed(row.line, None, row.reason, clean(row.detail), clean(row.payload))
+            return BadSeed(row.line, None, row.reason, storable(row.detail), storable(row.payload))
         spec, fields = self._spec, row.fields
         seed_id, id_problem = (None, None) if spec.id is None else _id(spec.id, fields)
         text, problem = _text(spec.text, fields)
@@ -174,17 +166,11 @@ class _Rows:
         problem = problem or id_problem
         if problem:
             payload = json.dumps(fields, ensure_ascii=False, default=str)[:PAYLOAD_LIMIT]
-            return BadSeed(row.line, seed_id, *problem, clean(payload))
+            return BadSeed(row.line, seed_id, *problem, storable(payload))
         assert seed_id is not None
         return Seed(
             index, seed_id, text, _name(spec.origin, fields, self._origin), _name(spec.license, fields, "unknown")
         )
-
-
-def clean(text: str) -> str:
-    """Return ``text`` without NUL and with U+FFFD for lone surrogates: what Parquet and SQLite can store."""
-    text = text.replace("\0", "")
-    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def _text(field: str, fields: dict[str, Any]) -> tuple[str, tuple[str, str] | None]:
@@ -194,7 +180,7 @@ def _text(field: str, fields: dict[str, Any]) -> tuple[str, tuple[str, str] | No
         return "", ("empty_text", f"`{field}` is null" if field in fields else f"no field `{field}`")
     if not isinstance(value, str):
         return "", ("wrong_type", f"`{field}` is {type(value).__name__}, not text")
-    text = clean(value).strip()
+    text = storable(value).strip()
     return text, None if text else ("empty_text", f"`{field}` is empty")
 
 
@@ -205,14 +191,14 @@ def _id(field: str, fields: dict[str, Any]) -> tuple[str | None, tuple[str, str]
         return None, ("missing_id", f"`{field}` is null" if field in fields else f"no field `{field}`")
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None, ("wrong_type", f"`{field}` is {type(value).__name__}, not text or a whole number")
-    seed_id = clean(str(value)).strip()
+    seed_id = storable(str(value)).strip()
     return (seed_id, None) if seed_id else (None, ("missing_id", f"`{field}` is empty"))
 
 
 def _name(field: str | None, fields: dict[str, Any], default: str) -> str:
     """Return a licence or an origin; whatever is not a text counts as not given."""
     value = fields.get(field) if field is not None else None
-    return (clean(value).strip() or default) if isinstance(value, str) else default
+    return (storable(value).strip() or default) if isinstance(value, str) else default
 
 
 def _short_hash(text: str) -> bytes:
@@ -239,7 +225,7 @@ def _no_seed(spec: SeedsSpec, bad: list[BadSeed], reasons: Counter[str], fields:
             return missing_field(key, field, list(fields), spec.source)
     counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
     first = "; ".join(f"{unit(spec.source)} {one.line}: {one.reason}: {one.detail}" for one in bad[:3])
-    hint = damage_hint(spec.source)
+    hint = damage_hint(Path(spec.source)) if unit(spec.source) == "line" else ""
     return UserError(
         f"seeds.source: no usable seed in {spec.source}: all rows refused ({counts}); {first}{hint and '; ' + hint}"
     )

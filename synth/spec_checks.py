@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from filters.near_duplicates import choose_bands
+from filters.near_duplicates import choose_bands, lowest_threshold
 from synth.spec import ROLES, Preferences, Produce, RemoteModel, Spec
 from synth.spec_errors import SECRET
 from synth.spec_yaml import Finding, Loc
@@ -80,8 +80,9 @@ def _dedup(spec: Spec) -> Iterator[Finding]:
         try:
             choose_bands(threshold, dedup.num_perm)
         except ValueError:
-            message = "too low for signatures of num_perm numbers: raise it, or num_perm"
-            yield Finding(("filters", "dedup", name), message)
+            message = f"too low for an index of num_perm numbers: set {lowest_threshold(dedup.num_perm)} or more"
+            mend = ", or raise num_perm" if threshold else "; `dedup: null` turns the filter off"
+            yield Finding(("filters", "dedup", name), message + mend)
 
 
 def _prices(spec: Spec) -> Iterator[Finding]:

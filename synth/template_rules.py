@@ -6,7 +6,7 @@ and loop over them: no calls, no arithmetic, no imports, no assignments. A refus
 unknown variables are listed all at once.
 
 This module does not read files and does not render. It bounds a template by its syntax; the sizes of what is looped
-over and printed are bounded by :mod:`synth.templates` while rendering.
+over and printed are bounded by :mod:`synth.template_sandbox` and :mod:`synth.templates` while rendering.
 """
 
 from __future__ import annotations
@@ -18,22 +18,9 @@ from typing import NoReturn
 from jinja2 import nodes
 
 from synth.errors import UserError
+from synth.template_sandbox import FILTERS, TESTS
 
 BLOCKS = ("system", "user")
-FILTERS: dict[str, tuple[str, ...]] = {
-    "first": (),
-    "int": ("default",),
-    "join": ("separator",),
-    "last": (),
-    "length": (),
-    "lower": (),
-    "round": ("precision",),
-    "tojson": ("indent",),
-    "trim": (),
-    "upper": (),
-}
-"""Filters and the parameters that each may be given; arguments must be constants."""
-TESTS = ("boolean", "defined", "false", "mapping", "none", "number", "sequence", "string", "true", "undefined")
 LOOP_FIELDS = ("first", "index", "last", "length")
 
 MAX_TEXT = 1_000

@@ -9,12 +9,9 @@ A file ``<recipe>/<step>.jinja`` holds the messages of one question to a model a
 are stripped, an empty system message is left out, an empty user message is an error. A user's folder may hold a file
 of the same relative name, which then goes before ours.
 
-Templates come from people one may not trust: they run in Jinja's immutable sandbox without loader, globals or
-extensions, and only after :mod:`synth.template_rules` has passed them. They see the fields of values, never methods,
-and a key of a mapping goes before anything else of that name. A value is text, never template: ``{{ 7*7 }}`` in a
-passage comes out as it stands. What would print as Python (None, lists, mappings, objects) is refused rather than sent
-to a model. Loops go over lists, tuples and mappings of at most 1,000 items and output is capped, which bounds the work
-of a template by the size of its inputs; there is no clock.
+Templates come from people one may not trust: they run without loader in :mod:`synth.template_sandbox`, and only after
+:mod:`synth.template_rules` has passed them. A value is text, never template: ``{{ 7*7 }}`` in a passage comes out as
+it stands. Messages, loops and filters are capped, which bounds the work of a template by the size of its inputs.
 
 This module does not decide which variables a template gets and does not count tokens.
 """
@@ -23,27 +20,21 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
-from typing import Any
 
 import jinja2
 from jinja2 import nodes
-from jinja2.runtime import Context, Undefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.runtime import Context
 
 import prompts
 from synth.errors import UserError
-from synth.template_rules import BLOCKS, FILTERS, TESTS, check, did_you_mean
+from synth.template_rules import BLOCKS, check, did_you_mean
+from synth.template_sandbox import MAX_CONTENT, Sandbox, bound_loops
 
 MAX_SOURCE = 100_000
 """Bytes of a template file."""
-MAX_CONTENT = 4_000_000
-"""Characters of a rendered message and of what a filter makes."""
-MAX_ITEMS = 1_000
-"""Items of an input that a template may loop over."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 
@@ -176,14 +167,13 @@ def _read(path: Path) -> bytes:
 
 def _load(name: str, path: Path, variables: Set[str]) -> Template:
     raw = _read(path)
-    environment = _Environment()
+    environment = Sandbox()
     try:
         tree = environment.parse(raw.decode("utf-8-sig"))
         unknown = check(tree, str(path), variables)
         if unknown:
             raise UserError("\n".join(unknown))
-        for loop in list(tree.find_all(nodes.For)):
-            loop.iter = nodes.Filter(loop.iter, "_inputs", [], [], None, None, lineno=loop.lineno)
+        bound_loops(tree)
         code = environment.compile(tree, name, str(path))
     except jinja2.TemplateSyntaxError as error:
         raise UserError(f"{path}:{error.lineno}: {error.message}") from error
@@ -197,88 +187,3 @@ def _load(name: str, path: Path, variables: Set[str]) -> Template:
     compiled = jinja2.Template.from_code(environment, code, {})
     user = next(block for block in tree.find_all(nodes.Block) if block.name == "user")
     return Template(name, path, hashlib.sha256(raw).hexdigest(), compiled, user.lineno)
-
-
-class _Environment(ImmutableSandboxedEnvironment):
-    """The sandbox without globals, methods and constant folding, and with the allowed filters and tests alone."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            trim_blocks=True,
-            lstrip_blocks=True,
-            undefined=jinja2.StrictUndefined,
-            finalize=_printable,
-            autoescape=False,
-            optimized=False,
-        )
-        self.globals.clear()
-        ours = {"join": _join, "tojson": _tojson}
-        self.filters = {name: ours.get(name, self.filters[name]) for name in FILTERS} | {"_inputs": _inputs}
-        self.tests = {name: self.tests[name] for name in TESTS}
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        """Keys of mappings, fields of others: a case may have a key ``items``, and calls are refused anyway."""
-        if isinstance(obj, Mapping):
-            return self.getitem(obj, attribute)
-        value = super().getattr(obj, attribute)
-        if callable(value) and not isinstance(value, Undefined):
-            return self.unsafe_undefined(obj, attribute)
-        return value
-
-    def getitem(self, obj: Any, argument: Any) -> Any:
-        """Items alone, no attributes."""
-        try:
-            return obj[argument]
-        except (TypeError, LookupError):
-            return self.undefined(obj=obj, name=argument)
-
-
-@jinja2.pass_context  # a function that needs the context is not run while compiling
-def _printable(context: Context, value: object) -> object:
-    if isinstance(value, str | int | float | Undefined):
-        return value
-    raise TypeError(f"a value of type {type(value).__name__} is not text: name a part of it, or use |join or |tojson")
-
-
-def _listed(value: object, purpose: str) -> Collection[object]:
-    """Refuse sets, which have no order to rely on, and texts: their letters are too many to go over."""
-    if isinstance(value, Undefined):
-        str(value)  # raises, naming the variable
-    if not isinstance(value, list | tuple | Mapping):
-        raise TypeError(f"{purpose} takes a list or a mapping, not a value of type {type(value).__name__}")
-    return value
-
-
-def _inputs(value: object) -> Collection[object]:
-    """Return what a loop goes over; every loop's source is wrapped in this."""
-    items = _listed(value, "a loop")
-    if len(items) > MAX_ITEMS:
-        raise ValueError(f"a loop may go over {MAX_ITEMS:,} items, not {len(items):,}")
-    return items
-
-
-def _join(value: object, separator: object = "") -> str:
-    between, texts = str(separator), [str(item) for item in _listed(value, "|join")]
-    if sum(map(len, texts)) + len(between) * len(texts) > MAX_CONTENT:
-        raise ValueError(f"|join makes more than {MAX_CONTENT:,} characters")
-    return between.join(texts)
-
-
-def _tojson(value: object, indent: int | None = None) -> str:
-    """JSON for models to read: nothing escaped for HTML, letters of all languages as they are, keys in their order."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, default=_plain)
-    if len(text) > MAX_CONTENT:
-        raise ValueError(f"|tojson makes more than {MAX_CONTENT:,} characters")
-    return text
-
-
-def _plain(value: Any) -> object:
-    if isinstance(value, Undefined):
-        str(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    raise TypeError(f"|tojson cannot write a value of type {type(value).__name__}")

@@ -44,6 +44,7 @@ produce:
   reasoning: {{hardest: 0.5, trace: sections, verify: true}}
   dialogues: {{per_seed: 1, max_turns: 4}}
   preferences: {{from: [reasoning_over_answer, reward, dialogue_outcome]}}
+filters: {{dedup: {{ngram: "word:1", questions: 0.15, rows: 0.4}}}}
 export: {{validation: 0.3}}
 """
 

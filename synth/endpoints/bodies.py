@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from filters.text import storable
 from synth.endpoints.base import Reply, Request
 from synth.tokens import estimate_tokens
 
@@ -45,7 +46,7 @@ def request_body(
 
 
 def parse_response(raw: bytes, request: Request) -> Reply:
-    """Read a response body.
+    """Read a response body. Its texts are made storable, so that a reply from the journal is the same as live.
 
     Raises:
         BadBody: invalid UTF-8 or JSON, an error object, no choices, or a message that is no text.
@@ -92,7 +93,7 @@ def _count(usage: object, name: str) -> int | None:
 
 def _name(value: object) -> str | None:
     """A string that says something; None for anything else."""
-    return _storable(value) if isinstance(value, str) and value else None
+    return (storable(value) or None) if isinstance(value, str) else None
 
 
 def _text(content: object) -> str:
@@ -105,12 +106,7 @@ def _text(content: object) -> str:
         text = "".join(p.get("text", "") for p in content if isinstance(p, dict) and isinstance(p.get("text"), str))
     else:
         raise BadBody("the content of the message is neither text nor parts")
-    return _storable(text)
-
-
-def _storable(text: str) -> str:
-    """Without lone surrogates: they are legal in JSON but can be stored neither as UTF-8 nor in Parquet."""
-    return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text
+    return storable(text)
 
 
 def error_message(raw: bytes) -> tuple[str, str]:
@@ -126,4 +122,4 @@ def error_message(raw: bytes) -> tuple[str, str]:
             text = str(error)
     except (ValueError, RecursionError):
         pass
-    return _storable(" ".join(text.split())[:300]), _storable(code)
+    return storable(" ".join(text.split())[:300]), storable(code)

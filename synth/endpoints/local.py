@@ -144,7 +144,10 @@ def _serve(model: LocalModel, file: Path, key: str, role: str) -> Any:
         return xllamacpp.Server(params)
     except Exception as err:  # C++ errors surface as RuntimeError or SystemError
         reason = " ".join(str(err).split())[:200]
-        raise UserError(f"models.{role}: llama.cpp cannot load {file.name}: {reason or 'unknown reason'}") from None
+        raise UserError(
+            f"models.{role}: llama.cpp cannot load {file.name}: {reason or 'unknown reason'} "
+            f"Is it a whole GGUF file, and is there memory for it? Fewer slots or a smaller context take less"
+        ) from None
 
 
 def _cores() -> int:

@@ -98,6 +98,8 @@ class Job:
         noticed = {*flags, *(flag for a in answers for flag in a.flags), *(e["flag"] for e in evidence)}
         if grade is None:
             noticed.add("unscored")
+        if labelled is None:
+            noticed.add("department_unanswered")
         return {
             "seed_id": self.seed.id,
             "source": self.seed.source,

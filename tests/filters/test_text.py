@@ -8,7 +8,45 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.text import _PLAIN, _any_word, normalise, repeated_share, words
+from filters.text import _PLAIN, _any_word, normalise, repeated_share, storable, words
+
+BROKEN = st.text(st.characters(exclude_categories=())) | st.text(st.sampled_from("\0\ud83d\ude00\udfffaé😀"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ""),
+        ("plain", "plain"),
+        ("ü 😀 \u2028 \x01", "ü 😀 \u2028 \x01"),
+        ("a\0b\0", "ab"),
+        ("é\0", "é"),
+        ("a\ud800b", "a\ufffdb"),
+        ("\udfff", "\ufffd"),
+        ("\ud83d\ude00", "😀"),
+        ("\ud83d\0\ude00", "😀"),
+        ("\ude00\ud83d", "\ufffd\ufffd"),
+        ("\ud83d\ud83d\ude00", "\ufffd😀"),
+    ],
+)
+def test_storable(text: str, expected: str) -> None:
+    assert storable(text) == expected
+
+
+@given(BROKEN)
+def test_what_is_storable_is_left_alone(text: str) -> None:
+    once = storable(text)
+    assert once.encode("utf-8").decode("utf-8") == once
+    assert "\0" not in once
+    assert storable(once) == once
+    if "\0" not in text and not re.search("[\ud800-\udfff]", text):
+        assert once == text
+
+
+@given(BROKEN)
+def test_no_character_is_lost_but_nul(text: str) -> None:
+    pairs = re.findall("[\ud800-\udbff][\udc00-\udfff]", text.replace("\0", ""))
+    assert len(storable(text)) == len(text) - text.count("\0") - len(pairs)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -12,18 +13,23 @@ from typing import Any
 
 from aiohttp import web
 
-from synth.ask import Asker, Desk
+from synth.ask import Answer, Asker, Desk
 from synth.budget import Spending
 from synth.endpoints.base import Reply, Request
 from synth.engines import Engines
-from synth.fault_server import FaultOptions
+from synth.fault_server import FaultOptions, FaultServer
 from synth.journal import Journal
+from synth.recipes.forms import Score
 from synth.spec import Spec
 from synth.steps import STEPS
 from synth.templates import Template, Templates
 from tests.synth.factories import make_spec
 
 MODEL = FaultOptions.models[0]
+QUESTION = "What is angina?"
+GOOD = '{"quality": 7, "difficulty": 9, "relevance_to_medicine": 6, "mention_specific_details": false}'
+WRONG = '{"quality": 11, "difficulty": 9, "relevance_to_medicine": 6, "mention_specific_details": false}'
+"""Replies to the question of :func:`score`: a good one, and one of the wrong shape."""
 
 
 def spec_for(url: str, *, model: Mapping[str, Any] | None = None, **sections: Any) -> Spec:
@@ -31,9 +37,7 @@ def spec_for(url: str, *, model: Mapping[str, Any] | None = None, **sections: An
 
     ``model``: further keys of the generator; ``sections``: top-level keys.
     """
-    generator = {"engine": "openai", "model": MODEL, "base_url": url, "retries": 1, "timeout": 20.0} | dict(
-        model or {}
-    )
+    generator: dict[str, Any] = {"engine": "openai", "model": MODEL, "base_url": url, "retries": 1, **(model or {})}
     produce = {"questions": {"per_seed": 2}, "answers": {"styles": 2}}
     return make_spec(**({"models": {"generator": generator}, "produce": produce} | sections))
 
@@ -65,7 +69,12 @@ class Watched:
 
 @asynccontextmanager
 async def open_desk(
-    spec: Spec, *, spending: Spending | None = None, retry_failed: bool = False, replay_only: bool = False
+    spec: Spec,
+    *,
+    spending: Spending | None = None,
+    watcher: Watched | None = None,
+    retry_failed: bool = False,
+    replay_only: bool = False,
 ) -> AsyncIterator[Desk]:
     """A desk with the engines of ``spec``, which start with the first question and are closed at the end."""
     engines = Engines(spec, lambda: None)
@@ -78,7 +87,7 @@ async def open_desk(
             prices=engines.prices,
             extra=engines.extra,
             spending=spending or Spending(spec.budget),
-            watcher=Watched(),
+            watcher=watcher or Watched(),
             retry_failed=retry_failed,
             replay_only=replay_only,
         )
@@ -89,6 +98,27 @@ async def open_desk(
 def asker(desk: Desk, journal: Journal, seed_id: str = "s1", position: int = 0) -> Asker:
     """Somebody who asks on behalf of one seed."""
     return Asker(desk, journal, seed_id, (0, position))
+
+
+async def score(who: Asker, **more: Any) -> Answer:
+    """Ask for one score; ``more`` are ``part``, ``sample`` and variables."""
+    return await who.ask("score", Score, **({"question": QUESTION} | more))
+
+
+async def asked(server: FaultServer, journal: Journal, spec: Spec | None = None, **options: Any) -> Answer:
+    """Ask for one score over a new desk."""
+    async with open_desk(spec or spec_for(server.url), **options) as desk:
+        return await score(asker(desk, journal))
+
+
+def stored(journal: Journal) -> list[tuple[Any, ...]]:
+    """What lies on the disk, read by somebody else."""
+    connection = sqlite3.connect(journal.path)
+    rows = connection.execute(
+        "SELECT step, sample, reask, outcome FROM entries ORDER BY step, sample, reask"
+    ).fetchall()
+    connection.close()
+    return rows
 
 
 class Script:
@@ -108,7 +138,7 @@ class Script:
         return [body["messages"] for body in self.bodies]
 
 
-def request(text: str = "What is angina?", **changes: Any) -> Request:
+def request(text: str = QUESTION, **changes: Any) -> Request:
     """A question that may go to an endpoint."""
     fields: dict[str, Any] = {
         "messages": [{"role": "user", "content": text}],

@@ -72,7 +72,9 @@ def test_reasoning_is_read_under_both_names(message: dict[str, Any], reasoning: 
         ([{"type": "text", "text": None}, "loose", 3, {"type": "text", "text": "Angina"}], "Angina"),
         ("  kept as it is\n", "  kept as it is\n"),
         ("β-Blocker 💊", "β-Blocker 💊"),
-        ("a\u0000b", "a\u0000b"),
+        ("a\u0000b", "ab"),
+        ("a\ud800b", "a\ufffdb"),
+        ([{"type": "text", "text": "pill \ud83d"}, {"type": "text", "text": "\udc8a"}], "pill 💊"),
     ],
 )
 def test_content_as_text(content: Any, text: str) -> None:
@@ -135,7 +137,8 @@ def test_a_body_without_usage_and_model() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"), [("I decline.", "I decline."), ("", None), (None, None), (True, None), ({"a": 1}, None)]
+    ("given", "kept"),
+    [("I decline.", "I decline."), ("", None), ("\0", None), (None, None), (True, None), ({"a": 1}, None)],
 )
 def test_refusal_field(given: Any, kept: str | None) -> None:
     assert parsed(completion(None, refusal=given)).refusal == kept
@@ -319,7 +322,7 @@ def test_request_body_does_not_change_the_request() -> None:
         (b'{"error": "plain words"}', ("plain words", "")),
         (b'{"message": "at the top", "code": 40}', ("at the top", "40")),
         (b'{"error": {}}', ("", "")),
-        (b'{"error": {"message": "lone \\ud800", "code": "\\udfff"}}', ("lone ?", "?")),
+        (b'{"error": {"message": "lone \\ud800", "code": "\\udfff"}}', ("lone \ufffd", "\ufffd")),
         (b"<html>\n<b>502</b>\n</html>", ("<html> <b>502</b> </html>", "")),
         (b"", ("", "")),
         (b"\xff\xfe", ("\ufffd\ufffd", "")),

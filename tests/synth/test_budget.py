@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from synth.budget import MESSAGE_OVERHEAD, Reservation, Spending, cost, prompt_tokens
 from synth.endpoints.base import Reply, Request
 from synth.errors import BudgetReached
-from synth.fault_server import FaultOptions, reply_to
+from synth.fault_replies import reply_to
+from synth.fault_server import FaultOptions
 from synth.spec import Budget, Price
 from synth.tokens import estimate_tokens
 from tests.synth.helpers import request

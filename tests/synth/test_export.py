@@ -307,9 +307,9 @@ def test_text_that_utf8_cannot_hold(tmp_path: Path) -> None:
     item = make_rejected(seed_id=bad, reason=bad, payload={bad: [bad]})
     spec = make_spec(filters={"quality": {"min_quality": 5}})
     result = export(tmp_path / "run", [stage_rows(tmp_path / "0", {"sft": rows}, [item])], spec)
-    assert read(result.export, "sft/*")[0]["instruction"] == "abc"
-    assert rejected_rows(result, "00000")[0]["payload"] == '{"abc": ["abc"]}'
-    assert json.loads(rejected_rows(result)[0]["payload"])["source"] == "abc"
+    assert read(result.export, "sft/*")[0]["instruction"] == "ab\ufffdc"
+    assert rejected_rows(result, "00000")[0]["payload"] == '{"ab\ufffdc": ["ab\ufffdc"]}'
+    assert json.loads(rejected_rows(result)[0]["payload"])["source"] == "ab\ufffdc"
 
 
 def test_export_replaces_the_old_one_and_clears_leftovers(tmp_path: Path) -> None:

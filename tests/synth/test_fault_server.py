@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from synth.errors import UserError
-from synth.fault_server import FaultOptions, FaultServer, main, reply_to, serving
+from synth.fault_replies import reply_to
+from synth.fault_server import FaultOptions, FaultServer, main, serving
 
 SCHEMA = {
     "type": "object",

@@ -281,9 +281,7 @@ def test_a_key_that_is_revoked_on_the_way_ends_with_4_and_the_run_can_go_on(tmp_
 
 
 @pytest.mark.parametrize(("name", "most"), [("requests", 40), ("tokens", 40_000), ("usd", 0.05)])
-def test_a_budget_ends_with_3_and_a_larger_one_goes_on(
-    tmp_path: Path, finished: Path, name: str, most: float
-) -> None:
+def test_a_budget_ends_with_3_and_a_larger_one_goes_on(tmp_path: Path, finished: Path, name: str, most: float) -> None:
     with serving(FaultOptions(latency_ms=5)) as server:
         spec = write_spec(tmp_path, server.url)
         # The price is part of the lock but asks nothing, so the bytes stay comparable.
@@ -292,7 +290,7 @@ def test_a_budget_ends_with_3_and_a_larger_one_goes_on(
         assert ran.code == 3, ran
         assert f"budget.{name}: " in ran.err
         assert "Traceback" not in ran.err
-        assert 0 < hits(server)
+        assert hits(server) > 0
         assert spent(tmp_path / "run", name) <= most
         assert not (tmp_path / "run" / "export").exists()
         again = generate(*common, "--set", f"budget.{name}={most * 10_000}")
@@ -477,8 +475,9 @@ def test_a_second_process_on_the_same_folder_is_refused(tmp_path: Path, server: 
 
 def other_template(folder: Path) -> str:
     ours = (ROOT / "prompts" / "dialogue" / "doctor.jinja").read_text()
-    (folder / "mine" / "dialogue").mkdir(parents=True)
-    (folder / "mine" / "dialogue" / "doctor.jinja").write_text(ours.replace("{% block user %}", "{% block user %}Go. "))
+    mine = folder / "mine" / "dialogue" / "doctor.jinja"
+    mine.parent.mkdir(parents=True)
+    mine.write_text(ours.replace("{% block user %}", "{% block user %}Go. "))
     return f"prompts={folder / 'mine'}"
 
 

@@ -107,6 +107,8 @@ def test_repair_leaves_the_inside_of_strings_alone(text: str, title: str) -> Non
         '{"title": "Angina",, "score": 5}',
         '{"title": "Ang',
         '{"title": "Angina", "score": 5',
+        '{"title": "Angina “, "score": 5}',
+        "I'm sorry, I can't do better than this: " + GOOD,
         '{"title": "he said “go”, then left", "score": 5, oops}',
         "{“title”: “he said “go”, then left”, “score”: 5}",
         "{",
@@ -115,7 +117,7 @@ def test_repair_leaves_the_inside_of_strings_alone(text: str, title: str) -> Non
         "9" * 10_000,
         "```json\n" + '{"title": "Angina", "score": ' + "9" * 10_000 + ",}\n```",
     ],
-    ids=range(19),
+    ids=range(21),
 )
 def test_anything_else_is_not_json(text: str) -> None:
     error = bad(text)

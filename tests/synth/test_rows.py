@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from filters.text import storable
 from synth.rows import (
     KINDS,
     REJECTED,
     SCHEMAS,
     Rejected,
-    clean,
     clean_row,
     dedup_text,
     kept_batch,
@@ -73,26 +73,18 @@ def test_missing_names_inside_structs_are_null() -> None:
     assert batch.to_pylist()[0]["evidence"] == [{"flag": "dose", "turn": None, "text": "5 g", "fact": None}]
 
 
-@pytest.mark.parametrize(
-    ("text", "left"),
-    [("plain", "plain"), ("a\0b", "ab"), ("a\ud800b", "ab"), ("\udfff", ""), ("😀 ü", "😀 ü"), ("\ud83d\ude00", "")],
-)
-def test_clean(text: str, left: str) -> None:
-    assert clean(text) == left
-
-
 @given(ANY_TEXT)
 def test_any_text_can_be_stored(text: str) -> None:
     row = make_row("sft", instruction=text, flags=[text], messages=[{"role": "user", "content": text}])
     stored = kept_batch("sft", [row]).to_pylist()[0]
-    assert stored["instruction"] == stored["flags"][0] == stored["messages"][0]["content"] == clean(text)
+    assert stored["instruction"] == stored["flags"][0] == stored["messages"][0]["content"] == storable(text)
 
 
 @given(ANY_TEXT, st.dictionaries(ANY_TEXT, JSON, max_size=3))
 def test_any_rejection_can_be_stored(text: str, payload: dict[str, object]) -> None:
     item = make_rejected(detail=text, seed_id=text, payload=payload, evidence=({"flag": "x", "text": text},))
     stored = rejected_batch([item]).to_pylist()[0]
-    assert stored["detail"] == clean(text)
+    assert stored["detail"] == storable(text)
     assert json.loads(stored["payload"]) == clean_row(payload)
     assert list(stored) == REJECTED.names
 

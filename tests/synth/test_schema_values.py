@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from pydantic import BaseModel, Field, TypeAdapter
 
-from synth.schema_values import compile_schema, phrase, sentence, value_for
+from synth.prose import phrase, sentence
+from synth.schema_values import compile_schema, value_for
 
 SEEDS = st.integers(0, 2**32)
 NAMES = st.text("abcdeé/~ $", min_size=1, max_size=6)

@@ -122,16 +122,23 @@ def test_a_budget_in_dollars_needs_the_prices_of_models_in_use(
     assert [line.split(" in US")[0] for line in found] == [f"models.{role}.price: {start}" for role in lacking]
 
 
-TOO_LOW = "too low for signatures of num_perm numbers: raise it, or num_perm"
+TOO_LOW = "too low for an index of num_perm numbers: set 0.041 or more"
+RAISE, OFF = ", or raise num_perm", "; `dedup: null` turns the filter off"
 
 
 @pytest.mark.parametrize(
     ("dedup", "expected"),
     [
         ({"questions": 0.01, "num_perm": 1024}, []),
-        ({"questions": 0.01}, [f"filters.dedup.questions: {TOO_LOW}"]),
-        ({"rows": 0}, [f"filters.dedup.rows: {TOO_LOW}"]),
-        ({"questions": 0.0, "rows": 0.0}, [f"filters.dedup.{name}: {TOO_LOW}" for name in ("questions", "rows")]),
+        ({"questions": 0.041, "rows": 1.0}, []),
+        (None, []),
+        ({"questions": 0.01}, [f"filters.dedup.questions: {TOO_LOW}{RAISE}"]),
+        ({"rows": 0}, [f"filters.dedup.rows: {TOO_LOW}{OFF}"]),
+        ({"questions": 0.0, "rows": 0.0}, [f"filters.dedup.{name}: {TOO_LOW}{OFF}" for name in ("questions", "rows")]),
+        (
+            {"rows": 0.25, "num_perm": 16},
+            [f"filters.dedup.rows: {TOO_LOW.replace('0.041', '0.282')}{RAISE}"],
+        ),
     ],
 )
 def test_thresholds_that_no_index_can_hold(dedup: dict[str, Any], expected: list[str]) -> None:

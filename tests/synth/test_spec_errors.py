@@ -121,6 +121,11 @@ WRONG: list[tuple[str, str, list[str]]] = [
         "filters: {dedup: {ngram: line:3}}",
         ["19: filters.dedup.ngram: must be word:N or char:N with N from 1 to 99, such as word:3"],
     ),
+    (
+        "",
+        "filters:\n  dedup:\n    num_perm: 64\n    rows: 0.01\n",
+        ["22: filters.dedup.rows: too low for an index of num_perm numbers: set 0.08 or more, or raise num_perm"],
+    ),
     ("", "sampling: {scor: {}}", ["19: sampling.scor: unknown step; did you mean 'score'?"]),
     (
         "",

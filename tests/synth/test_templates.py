@@ -18,7 +18,8 @@ from pydantic import BaseModel
 import prompts
 from synth.errors import UserError
 from synth.steps import STEPS
-from synth.templates import MAX_CONTENT, Template, Templates, prompt_hash
+from synth.template_sandbox import MAX_CONTENT
+from synth.templates import Template, Templates, prompt_hash
 
 Write = Callable[..., Template]
 SHIPPED = sorted(path.relative_to(prompts.ROOT).with_suffix("").as_posix() for path in prompts.ROOT.rglob("*.jinja"))
