@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
 import signal
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -300,9 +302,6 @@ def test_a_budget_ends_with_3_and_a_larger_one_goes_on(tmp_path: Path, finished:
 
 
 def spent(run: Path, what: str) -> float:
-    import contextlib
-    import sqlite3
-
     column = {"requests": "requests", "tokens": "tokens_in + tokens_out", "usd": "usd"}[what]
     total = 0.0
     for path in (run / "journal").glob("*.sqlite"):
