@@ -56,6 +56,7 @@ COUNTS: dict[str, Any] = {
     "models.generator.model": "owner/name:file.gguf",
     "models.generator.path": "/x/model.gguf",
     "models.generator.context": 256,
+    "models.generator.extra_body": {"x": 1},
     "models.judge.engine": "vllm",
     "models.judge.model": "n",
     "models.judge.extra_body": {"x": 1},
