@@ -118,9 +118,13 @@ def _shards(setup: Setup, part: str | None) -> list[int]:
 def _generate(setup: Setup, arguments: argparse.Namespace, shards: list[int]) -> int:
     import asyncio
 
+    import pyarrow as pa
+
     from synth.progress import Progress
     from synth.run import Run, is_staged
 
+    # Arrow's default allocator keeps what it once had: on 5,000 seeds that was 80 MB more at the peak.
+    pa.set_memory_pool(pa.system_memory_pool())
     _lock_spec(setup, accept=arguments.accept_changes)
     todo = [s for s in shards if not is_staged(setup, s) or (arguments.retry_failed and _has_failed(setup, s))]
     with Progress() as progress:
