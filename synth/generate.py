@@ -11,6 +11,7 @@ arguments are read.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 TOO_MANY_FAILED = 5
 """Exit code of a run that finished with more failed rows than the spec allows."""
+BAD_SEEDS_SHOWN = 5
 
 
 class _Parser(argparse.ArgumentParser):
@@ -40,7 +42,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m synth.generate",
         description="Make a curated medical data set from a spec; the same command again resumes it.",
-        epilog="exit codes: 0 done · 2 bad spec or arguments · 3 budget reached (resumable) · "
+        epilog="exit codes: 0 done · 1 disk full or damaged run folder (resumable once mended) · "
+        "2 bad spec or arguments · 3 budget reached (resumable) · "
         "4 refused by the endpoint · 5 more failed rows than the spec allows · 130 interrupted (resumable)",
     )
     parser.add_argument(
@@ -75,6 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    # Read by Arrow when it is first imported. Its own allocator keeps what it once had: 80 MB more after 5,000 seeds.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from synth.guard import check_packages
 
     check_packages()
@@ -92,13 +97,13 @@ def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
     from synth.setup import prepare
 
     setup = prepare(arguments.spec, arguments.out, arguments.overrides, arguments.limit)
+    shards = _shards(setup, arguments.shard)
     if arguments.dry_run:
         from synth.estimate import estimate
         from synth.summary import forecast
 
         print(forecast(setup, estimate(setup)))
         return 0
-    shards = _shards(setup, arguments.shard)
     from synth.run_lock import RunLock
 
     with RunLock(setup.run, shared=arguments.shard is not None):
@@ -107,29 +112,28 @@ def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
 
 def _shards(setup: Setup, part: str | None) -> list[int]:
     """Shard indexes of ``--shard i/n`` (i from 1 to n), or all."""
+    from synth.spec import Budget
+
     if part is None:
         return list(range(setup.shards))
     first, _, count = part.partition("/")
     if not (first.isdecimal() and count.isdecimal() and 1 <= int(first) <= int(count)):
         raise UserError(f"--shard {part}: expected i/n with 1 <= i <= n, for example 2/8")
+    if setup.spec.budget != Budget():
+        raise UserError("budget: caps are kept by one process; leave --shard or the budget out")
     return list(range(int(first) - 1, setup.shards, int(count)))
 
 
 def _generate(setup: Setup, arguments: argparse.Namespace, shards: list[int]) -> int:
     import asyncio
 
-    import pyarrow as pa
-
     from synth.progress import Progress
     from synth.run import Run, is_staged
 
-    # Arrow's default allocator keeps what it once had: on 5,000 seeds that was 80 MB more at the peak.
-    pa.set_memory_pool(pa.system_memory_pool())
     _lock_spec(setup, accept=arguments.accept_changes)
     todo = [s for s in shards if not is_staged(setup, s) or (arguments.retry_failed and _has_failed(setup, s))]
     with Progress() as progress:
-        for bad in setup.seeds.bad[:5]:
-            progress.say(f"warning: {setup.spec.seeds.source}:{bad.line}: seed rejected: {bad.detail}")
+        _warn_of_bad_seeds(setup, progress)
         if arguments.retry_failed and todo:
             progress.say(
                 "asking again for what failed: with more questions answered, near-duplicates and the hardest may be "
@@ -145,6 +149,15 @@ def _generate(setup: Setup, arguments: argparse.Namespace, shards: list[int]) ->
     return _export(setup, progress)
 
 
+def _warn_of_bad_seeds(setup: Setup, progress: Progress) -> None:
+    bad, count = setup.seeds.bad, setup.seeds.bad_count
+    for one in bad[:BAD_SEEDS_SHOWN]:
+        progress.say(f"warning: {setup.spec.seeds.source}:{one.line}: seed rejected: {one.detail}")
+    if count > BAD_SEEDS_SHOWN:
+        listed = "rejected/ lists them" if count == len(bad) else f"rejected/ lists the first {len(bad):,} of all"
+        progress.say(f"warning: and {count - BAD_SEEDS_SHOWN:,} more seeds rejected; {listed}")
+
+
 def _lock_spec(setup: Setup, *, accept: bool) -> None:
     """Compare with the lock of an earlier run in this folder, then write ours."""
     import asyncio
@@ -154,9 +167,12 @@ def _lock_spec(setup: Setup, *, accept: bool) -> None:
     from synth.setup import versions
 
     path = setup.run / "spec.lock.yaml"
+    # Looked for before the lock is read: another process of this run writes its lock first.
+    journals = any((setup.run / "journal").glob("*.sqlite"))
     lock = read_lock(path)
     if lock is not None and lock["fingerprint"] != setup.fingerprint:
         check_lock(setup, lock)
+    if (lock is None and journals) or (lock is not None and lock["fingerprint"] != setup.fingerprint):
         changes = None if accept else asyncio.run(find_changes(setup))
         if changes is not None:
             raise UserError(
@@ -189,10 +205,11 @@ def _stopped(setup: Setup, finished: Finished, progress: Progress) -> int:
         assert error is not None
         raise error
     print(error, file=sys.stderr)
-    if not isinstance(error, UserError):
+    if progress.requests or not isinstance(error, UserError):
         kept = f"{progress.requests:,} replies of this try and all earlier ones are safe in {setup.run / 'journal'}"
         print(kept, file=sys.stderr)
-    if isinstance(error, BudgetReached):
+    reasoning = setup.spec.produce.reasoning
+    if isinstance(error, BudgetReached) and not (reasoning and reasoning.hardest):  # a cut shard has other hardest
         print("with --limit N the seeds finished so far can be exported at no cost", file=sys.stderr)
     return error.exit_code
 

@@ -119,7 +119,9 @@ class Progress:
             parts.insert(2, f"{sum(self.replayed_by.values()):,} from the journal")
         if self.usd or (self._spending and self._spending.budget.usd):
             cap = self._spending.budget.usd if self._spending else None
-            parts.append(f"${self.usd:,.4f}" + (f" of ${cap:,.2f}" if cap else ""))
+            # Against a cap counts what the whole run spent, not this try alone.
+            usd = self._spending.usd if self._spending and cap else self.usd
+            parts.append(f"${usd:,.4f}" + (f" of ${cap:,.2f}" if cap else ""))
         if self.requests >= 20 and self.seeds_done < self.seeds:
             parts.append(f"about {duration(self._left())} left")
         return " · ".join(parts)

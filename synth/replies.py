@@ -2,13 +2,15 @@
 
 Repair is limited to what cannot change a value: code fences around the JSON, typographic quotes as delimiters, commas
 before a closing bracket. A reply that was cut is never repaired, for a cut ``50`` reads as ``5``; one that was cut
-after its JSON was complete (small models go on with white space) is complete.
+after its JSON was complete (small models go on with white space) is complete. A reply that declines is a refusal, as
+plain text and inside a form's own words alike; the patterns are English.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -23,10 +25,16 @@ _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _TYPOGRAPHIC = re.compile(r"(?<=[{\[,:\s])[\u201c\u201d]|[\u201c\u201d](?=\s*[:,}\]])")
 _I_AM = r"i(['\u2019]?m| am)"
 _CANNOT = r"(can['\u2019]?t|cannot|can not|unable|won['\u2019]?t)"
-_DECLINES = r"(help|assist|provide|comply|fulfil|answer|with (that|this)|language model|medical advice)"
+_DECLINES = (
+    r"(help(?! but)|assist|provide|comply|fulfil|continue with|respond|(do|with) (that|this)|medical advice"
+    r"|answer (you|your|this|that|these|those|the|any|it|medical)|language model)"
+)
+_AN_AI = r"an? (ai|artificial intelligence|large language model|language model)( language model| model| assistant)?"
 _REFUSAL = re.compile(
-    rf"^\s*({_I_AM} (very |so |really )?sorry|i apologi[sz]e|sorry),? ?.{{0,40}}\b{_CANNOT}\b"
-    rf"|^\s*(i can['\u2019]?t|i cannot|{_I_AM} (not able|unable) to|as an ai)\b.{{0,60}}\b{_DECLINES}",
+    rf"^\s*({_I_AM} (very |so |really )?sorry|i apologi[sz]e|sorry)\b"
+    rf".{{0,60}}?\bi\b.{{0,5}}?\b{_CANNOT}\b.{{0,40}}\b{_DECLINES}"
+    rf"|^\s*(i can['\u2019]?t|i cannot|i can not|{_I_AM} (not able|unable) to|as an ai)\b.{{0,60}}\b{_DECLINES}"
+    rf"|^\s*(as|{_I_AM}( just| only)?) {_AN_AI}\s*[,.]",
     re.IGNORECASE | re.DOTALL,
 )
 THINK = re.compile(r"^\s*<think>(.*?)</think>(.*)$", re.DOTALL)
@@ -89,10 +97,26 @@ def parse(reply: Reply, model: type[BaseModel] | None) -> Parsed:
         raise BadReply("empty", "it was empty")
     obj, repaired = _load(reply.text, cut)
     try:
-        return Parsed(model.model_validate(obj), repaired)
+        value = model.model_validate(obj)
     except ValidationError as err:
         lines = [f"{'.'.join(str(p) for p in e['loc']) or 'the reply'}: {e['msg']}" for e in err.errors()[:5]]
         raise BadReply("schema", _one_line("; ".join(lines))) from None
+    for text in _own_words(value):
+        if declines(text):
+            raise BadReply("refusal", _one_line(text))
+    return Parsed(value, repaired)
+
+
+def declines(text: str) -> bool:
+    """Whether a text, or what follows its reasoning, opens by declining to answer (English only)."""
+    return any(_REFUSAL.search(part[:300]) for part in (text, text.rpartition("</think>")[2]))
+
+
+def _own_words(value: BaseModel) -> Iterator[str]:
+    """Texts of a form in which a model could decline: those its class names in ``own_words``."""
+    for name in getattr(value, "own_words", ()):
+        found = getattr(value, name, None)
+        yield from [found] if isinstance(found, str) else found or ()
 
 
 def _plain_text(text: str, cut: bool) -> str:
@@ -100,7 +124,7 @@ def _plain_text(text: str, cut: bool) -> str:
         raise BadReply("truncated", "it was cut off at the token limit; be brief")
     if not text.strip():
         raise BadReply("empty", "it was empty")
-    if _REFUSAL.search(text[:300]):
+    if declines(text):
         raise BadReply("refusal", _one_line(text))
     return text.strip()
 
@@ -116,7 +140,7 @@ def _load(text: str, cut: bool) -> tuple[Any, bool]:
         problem = "the JSON is nested too deeply"
     if cut:
         raise BadReply("truncated", "it was cut off at the token limit; be brief")
-    if _REFUSAL.search(text[:300]) and "{" not in text:
+    if declines(text) and "{" not in text:
         raise BadReply("refusal", _one_line(text))
     # A reasoning model may think aloud before its JSON; what it thought is no part of the value.
     body = _unfenced(re.sub(r"^\s*<think>.*?</think>", "", text, flags=re.DOTALL))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,16 +19,17 @@ from pathlib import Path
 from synth.ask import Desk
 from synth.budget import Spending
 from synth.engines import Engines
-from synth.errors import RunInterrupted
+from synth.errors import RunInterrupted, UserError
 from synth.estimate import estimate
 from synth.journal import Journal
 from synth.progress import Progress
 from synth.rows import Rejected, row_id
-from synth.seeds import BadSeed, read_seeds
+from synth.run_lock import RunLock
+from synth.seeds import BadSeed, Seed, read_seeds
 from synth.setup import Setup
 from synth.shard import Shard
 from synth.spec import Budget
-from synth.staging import stage_facts, write_stage
+from synth.staging import disk_errors, stage_facts, write_stage
 
 OPEN_SHARDS = 2
 
@@ -85,6 +87,7 @@ class Run:
         self._interrupts = 0
         self._open: dict[int, Shard] = {}
         self._finishing: list[asyncio.Task[None]] = []
+        self._locks: dict[int, RunLock] = {}
         self._finished = Finished(None)
 
     async def execute(self) -> Finished:
@@ -100,6 +103,8 @@ class Run:
                 await self._drain()
         finally:
             shown.cancel()
+            for index in list(self._locks):
+                self._unlock(index)
             await self.engines.close()
         self._finished.error = self._error
         return self._finished
@@ -109,26 +114,51 @@ class Run:
         return stop - start
 
     async def _feed(self) -> None:
+        """Open shard after shard; an error here stops the run like any other, for replies are still on their way."""
         seeds = read_seeds(self.setup.spec.seeds)
         at = 0
-        for index in self.shards:
-            await self._wait(lambda: len(self._open) < OPEN_SHARDS)
-            if self._error is not None:
-                return
-            start, stop = self.setup.shard_bounds(index)
-            journal = Journal(journal_path(self.setup.run, index))
-            shard = Shard(self.setup, index, self.desk, journal, self.stop, self.progress.warn)
-            self._open[index] = shard
-            for position, seed in enumerate(itertools.islice(seeds, start - at, stop - at)):
+        try:
+            for index in self.shards:
+                await self._wait(lambda: len(self._open) < OPEN_SHARDS)
+                if self._error is not None:
+                    return
+                start, stop = self.setup.shard_bounds(index)
+                await self._fill(self._open_shard(index), itertools.islice(seeds, start - at, stop - at))
+                at = stop
+        except Exception as err:
+            self.stop(err)
+
+    def _open_shard(self, index: int) -> Shard:
+        path = journal_path(self.setup.run, index)
+        if not self.replay_only:
+            lock = RunLock(path.parent, name=f"{path.stem}.lock")
+            lock.__enter__()
+            self._locks[index] = lock
+            if self.desk.retry_failed and stage_path(self.setup.run, index).exists():
+                # Its failures are about to change: interrupted, it must not be exported as it was.
+                stage = stage_path(self.setup.run, index)
+                with disk_errors(stage):
+                    shutil.rmtree(stage)
+        shard = Shard(self.setup, index, self.desk, Journal(path), self.stop, self.progress.warn)
+        self._open[index] = shard
+        return shard
+
+    async def _fill(self, shard: Shard, seeds: Iterator[Seed]) -> None:
+        """Open the seeds of a shard, each when the endpoints have room for it."""
+        try:
+            for position, seed in enumerate(seeds):
                 await self._wait(self._hungry)
                 if self._error is not None:
-                    break
+                    return
                 shard.open_seed(position, seed).add_done_callback(self._seed_done)
                 await asyncio.sleep(0)  # let it ask, so that the next look at the pools counts its requests
-            at = stop
+            if len(shard.tasks) < shard.size:
+                # The gates would wait for the missing ones for ever.
+                self.stop(
+                    UserError("seeds.source: the seeds changed while the run was going on; run the same command again")
+                )
+        finally:
             self._finishing.append(asyncio.create_task(self._finish(shard)))
-            if self._error is not None:
-                return
 
     def _hungry(self) -> bool:
         """Whether to open a seed: the engine that its first question goes to has room."""
@@ -167,7 +197,12 @@ class Run:
         finally:
             await shard.journal.close()
             del self._open[shard.index]
+            self._unlock(shard.index)
             self._changed.set()
+
+    def _unlock(self, index: int) -> None:
+        if lock := self._locks.pop(index, None):
+            lock.__exit__(None, None, None)
 
     async def _drain(self) -> None:
         """Wait for the open shards. Once stopped: let what is in flight arrive, then end those who wait for others."""
@@ -215,8 +250,10 @@ async def _spending(setup: Setup) -> Spending:
     if setup.spec.budget != Budget():
         for path in sorted((setup.run / "journal").glob("*.sqlite")):
             journal = Journal(path)
-            totals = journal.totals()
-            await journal.close()
+            try:
+                totals = journal.totals()
+            finally:
+                await journal.close()
             requests += totals.requests
             tokens += totals.tokens_in + totals.tokens_out
             usd += totals.usd

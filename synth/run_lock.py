@@ -1,4 +1,4 @@
-"""The lock on a run folder: one process at a time, or several that each do other shards.
+"""The lock on a run folder: one process at a time, or several that each do other shards (one lock for each of those).
 
 ``flock`` on ``<run folder>/run.lock``: the kernel frees it however its holder ends, ``kill -9`` included, so a lock
 file that lies about means nothing by itself. The file holds a line ``<pid> <host>`` for each holder, for messages
@@ -33,19 +33,22 @@ class RunLock:
     Args:
         folder: the run folder.
         shared: let in other processes that share too; they must work on other shards.
+        name: another lock file than the run's, for a part of its work.
 
     Raises:
         UserError: on entering, at once, when another process holds the lock (named by pid and host), when this process
             holds it already, shared or not, or when the folder cannot be created, written or locked.
     """
 
-    def __init__(self, folder: Path, *, shared: bool = False) -> None:
+    def __init__(self, folder: Path, *, shared: bool = False, name: str = LOCK_FILE) -> None:
         self.folder = folder
+        self.name = name
+        self._shown = folder if name == LOCK_FILE else folder / name
         self.shared = shared
         self._identity: tuple[int, int] | None = None
 
     def __enter__(self) -> RunLock:
-        descriptor = _open_lock_file(self.folder)
+        descriptor = _open_lock_file(self.folder, self.name)
         try:
             self._identity = self._take(descriptor)
         except BaseException:
@@ -71,7 +74,7 @@ class RunLock:
         status = os.fstat(descriptor)
         identity = (status.st_dev, status.st_ino)
         if identity in _held:
-            raise UserError(f"{self.folder}: this process (pid {os.getpid()}) works in this run folder already")
+            raise UserError(f"{self._shown}: this process (pid {os.getpid()}) works in this run folder already")
         try:
             fcntl.flock(descriptor, (fcntl.LOCK_SH if self.shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             if not self.shared:
@@ -80,24 +83,24 @@ class RunLock:
         except BlockingIOError:
             holders = ", ".join(_holders(descriptor)) or "another process"
             raise UserError(
-                f"{self.folder}: in use by {holders}; wait for its end, or stop it and run the same command again"
+                f"{self._shown}: in use by {holders}; wait for its end, or stop it and run the same command again"
             ) from None
         except OSError as error:
             raise UserError(
-                f"{self.folder}: cannot be locked: {error.strerror}; free space, or choose --out on a disk with flock"
+                f"{self._shown}: cannot be locked: {error.strerror}; free space, or choose --out on a disk with flock"
             ) from error
         _held[identity] = descriptor
         return identity
 
 
-def _open_lock_file(folder: Path) -> int:
+def _open_lock_file(folder: Path, name: str) -> int:
     """Create the folder if need be and return a descriptor of its lock file, opened for appending."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # A lock file left from better days could be opened in a folder that can no longer be written.
         if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             raise PermissionError(0, "no permission to write", str(folder))
-        return os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        return os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     except (FileExistsError, NotADirectoryError) as error:
         in_the_way = next((path for path in (folder, *folder.parents) if os.path.isfile(path)), folder)
         raise UserError(f"{folder}: {in_the_way} is not a folder; move it away or choose another --out") from error

@@ -64,7 +64,8 @@ class SeedPlan:
     """What a source holds.
 
     ``bad`` stops at the cap given to :func:`plan_seeds`, ``bad_count`` counts all. ``tokens`` is the estimated sum of
-    the cut texts. ``digest`` changes with any id, text or their order.
+    the cut texts. ``digest`` changes with whatever comes out of a run: ids, texts, origins and licences, their order,
+    and the lines and reasons of the bad rows.
     """
 
     count: int
@@ -91,6 +92,7 @@ def plan_seeds(spec: SeedsSpec, *, max_bad: int = 1000) -> SeedPlan:
     for line, found in rows.scan():
         if isinstance(found, BadSeed):
             reasons[found.reason] += 1
+            _add(digest, "bad", str(found.line), found.reason)
             if len(bad) < max_bad:
                 bad.append(found)
             continue
@@ -103,8 +105,7 @@ def plan_seeds(spec: SeedsSpec, *, max_bad: int = 1000) -> SeedPlan:
         text = cut_to_tokens(found.text, spec.max_tokens)
         count += 1
         tokens += estimate_tokens(text)
-        for part in (found.id.encode(), text.encode()):
-            digest.update(len(part).to_bytes(8, "little") + part)
+        _add(digest, "seed", found.id, text, found.source, found.license)
     if repeated:
         raise _repeated_ids(spec, repeated)
     if not count:
@@ -199,6 +200,12 @@ def _name(field: str | None, fields: dict[str, Any], default: str) -> str:
     """Return a licence or an origin; whatever is not a text counts as not given."""
     value = fields.get(field) if field is not None else None
     return (storable(value).strip() or default) if isinstance(value, str) else default
+
+
+def _add(digest: hashlib._Hash, *texts: str) -> None:
+    """Add texts so that their borders count."""
+    for part in (text.encode() for text in texts):
+        digest.update(len(part).to_bytes(8, "little") + part)
 
 
 def _short_hash(text: str) -> bytes:

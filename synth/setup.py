@@ -124,7 +124,11 @@ def steps_in_use(produce: Produce) -> list[str]:
 
 def _load_templates(spec: Spec) -> dict[str, Template]:
     ours = Templates(spec.prompts)
-    return {step: ours.load(STEPS[step].template, STEPS[step].variables) for step in steps_in_use(spec.produce)}
+    loaded = {step: ours.load(STEPS[step].template, STEPS[step].variables) for step in steps_in_use(spec.produce)}
+    for step, template in loaded.items():
+        for values in STEPS[step].samples():
+            template.render(**values)  # a field that no turn has shows now, not after the first hour
+    return loaded
 
 
 def versions() -> dict[str, str]:

@@ -1,11 +1,12 @@
 """Every question that a recipe puts to a model: who is asked, with which template, how it is sampled.
 
-``max_tokens`` bounds the reply; ``expected`` is the usual length that ``--dry-run`` counts with. Temperatures of the
-first four are the paper's (FineMedLM-o1, arXiv 2501.09213, and its published code); the rest are ours.
+``max_tokens`` bounds the reply; ``expected`` is the usual length that ``--dry-run`` counts with. Temperatures
+of ``questions`` and ``score`` are the paper's (FineMedLM-o1, arXiv 2501.09213); the rest are ours.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -21,6 +22,11 @@ class Step:
     expected: int
     """Tokens of a usual reply, for estimates only."""
     top_p: float = 0.9
+
+    def samples(self) -> Iterator[dict[str, object]]:
+        """Values for all variables of the template, once with its switches on and once with them off."""
+        for switch in (True, False):
+            yield {name: SAMPLES.get(name, switch) for name in self.variables}
 
 
 def _step(role: str, template: str, variables: str, temperature: float, max_tokens: int, expected: int) -> Step:
@@ -39,10 +45,33 @@ STEPS: dict[str, Step] = {
     "case": _step("generator", "dialogue/case", "passage", 0.8, 2048, 600),
     "patient": _step("patient", "dialogue/patient", "facts persona turns sex age opening", 0.8, 512, 60),
     "doctor": _step("doctor", "dialogue/doctor", "turns actions closing", 0.7, 1024, 200),
-    "diagnosis": _step("judge", "dialogue/diagnosis", "given expected", 0.0, 64, 8),
+    "diagnosis": _step("judge", "dialogue/diagnosis", "given expected said", 0.0, 64, 8),
     "judge_dialogue": _step("judge", "dialogue/judge_dialogue", "turns", 0.0, 256, 30),
     "judge_turn": _step("judge", "dialogue/judge_turn", "turns reply", 0.0, 256, 30),
 }
+
+SAMPLES: dict[str, object] = {
+    "passage": "Beta blockers slow the heart.",
+    "departments": ["Internal Medicine/Cardiology"],
+    "count": 2,
+    "question": "What do beta blockers do?",
+    "answer": "They slow the heart.",
+    "thought": "They block a receptor of the heart.",
+    "first": "They slow the heart.",
+    "second": "The heart beats slower.",
+    "facts": ["The chest hurts on the stairs."],
+    "persona": ["anxious"],
+    "turns": [{"speaker": "Patient", "text": "My chest hurts."}],
+    "sex": "female",
+    "age": 61,
+    "actions": ["ask", "diagnose"],
+    "given": "angina",
+    "expected": "stable angina",
+    "said": "This is angina.",
+    "reply": "Since when?",
+    "language": "English",
+}
+"""A value of each variable, to try templates with; those not named here (``opening``) are true or false."""
 
 RECIPES: dict[str, tuple[str, ...]] = {
     "finemed": ("department", "questions", "score", "answers", "reward", "reasoning", "recover", "agree"),

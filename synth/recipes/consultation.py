@@ -14,6 +14,7 @@ from synth.ask import Answer
 from synth.recipes.case import facts_of, result_of
 from synth.recipes.forms import CaseCard, PatientTurn, doctor_form
 from synth.recipes.job import Job
+from synth.recipes.notes import Evidence, note, one_line
 
 FIRST = ("ask", "examine", "test")
 ALL = ("ask", "examine", "test", "diagnose")
@@ -44,7 +45,8 @@ class Consultation:
     turns: list[Turn] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     """Every reply that went into it, in order; the last one is the doctor's diagnosis."""
-    flags: set[str] = field(default_factory=set)
+    evidence: list[Evidence] = field(default_factory=list)
+    """What was noticed about its course."""
 
     def messages(self) -> list[dict[str, str]]:
         """As a chat: patient and results are the user, the doctor is the assistant."""
@@ -52,14 +54,17 @@ class Consultation:
         return [{"role": roles[t.speaker], "content": t.text} for t in self.turns]
 
     def shown(self) -> list[dict[str, str]]:
-        """As templates see it: who said what, and nothing of thoughts."""
-        return [{"speaker": t.speaker.capitalize(), "text": t.text} for t in self.turns]
+        """As templates see it: who said what, each on one line, and nothing of thoughts."""
+        return [{"speaker": t.speaker.capitalize(), "text": one_line(t.text)} for t in self.turns]
+
+    def note(self, flag: str, text: str) -> None:
+        """Remember something about the last turn."""
+        self.evidence.append(note(flag, text, len(self.turns) - 1))
 
 
-async def consult(job: Job, card: CaseCard, persona: dict[str, str], part: str) -> Consultation:
-    """Play one consultation; raises AskRejected or AskFailed when somebody falls silent."""
+async def consult(job: Job, talk: Consultation, card: CaseCard, persona: dict[str, str], part: str) -> None:
+    """Play one consultation into ``talk``; raises AskRejected or AskFailed when somebody falls silent."""
     assert job.spec.produce.dialogues is not None
-    talk = Consultation()
     await _patient(job, talk, card, persona, f"{part}/0", opening=True)
     last = job.spec.produce.dialogues.max_turns
     repeated = False
@@ -71,16 +76,15 @@ async def consult(job: Job, card: CaseCard, persona: dict[str, str], part: str) 
         talk.turns.append(turn)
         talk.answers.append(answer)
         if repeated:
-            talk.flags.add("question_repeated")
+            talk.note("question_repeated", turn.text)
         if turn.action == "diagnose":
             if number == last:
-                talk.flags.add("closed_at_max_turns")
+                talk.note("closed_at_max_turns", turn.text)
             break
         if turn.action == "ask":
             await _patient(job, talk, card, persona, f"{part}/{number}", opening=False)
         else:
-            talk.turns.append(Turn("result", result_of(card, turn.action or "", turn.argument or "")))
-    return talk
+            _result(talk, card, turn.action or "", turn.argument or "")
 
 
 async def doctor_turn(
@@ -99,6 +103,13 @@ async def doctor_turn(
     said = answer.value
     turn = Turn("doctor", said.say, said.thought, said.action, said.argument, normalised(said.differential))
     return turn, answer
+
+
+def _result(talk: Consultation, card: CaseCard, action: str, argument: str) -> None:
+    text, known = result_of(card, action, argument)
+    talk.turns.append(Turn("result", text))
+    if not known:
+        talk.note("result_not_in_case", argument)
 
 
 async def _patient(

@@ -15,6 +15,7 @@ from synth.ask import Answer, AskFailed, AskRejected, together
 from synth.recipes.choice import choose_best, choose_question
 from synth.recipes.forms import Score, answers_form, questions_form
 from synth.recipes.job import Job, settled
+from synth.recipes.notes import short
 from synth.recipes.preferences import assistant, keep_pair, user
 from synth.recipes.reasoning import Chain, long_reasoning
 from synth.recipes.slots import Slot
@@ -98,8 +99,9 @@ async def _question(job: Job, wanted: list[Slot]) -> Question | None:
     choice = choose_question(scores, job.asker.rng("choose_question"))
     for i, text in enumerate(texts):
         if i != choice:
-            reason = "not_chosen" if isinstance(choice, int) else choice
             score = scores[i]
+            leaning = score is not None and score.mention_specific_details
+            reason = "unscored" if score is None else "case_specific" if leaning else "not_chosen"
             payload = {"question": text, "score": score.model_dump() if score else None}
             job.slots.byproduct("question", str(i), "score", reason, payload=payload)
     if isinstance(choice, str):
@@ -164,7 +166,11 @@ async def _common(job: Job, question: Question) -> Common | None:
 
 async def _sft_row(job: Job, question: Question, common: Common) -> None:
     row = await job.common(
-        "finemed", (*question.answers, common.written), (common.grade,), texts=(question.text, common.text)
+        "finemed",
+        (*question.answers, common.written),
+        (common.grade,),
+        texts=(question.text, common.text),
+        evidence=short(common.text),
     )
     messages = [user(question.text), assistant(common.text)]
     row |= {"messages": messages, "instruction": question.text, "response": common.text}
@@ -179,10 +185,17 @@ async def _reward_pair(
         (g.value.quality, i, g) for i, g in enumerate(grades) if g is not None and g.value.quality < common.reward
     ]
     if not lower:
-        job.slots.reject([REWARD_PAIR], "reward", "tie", "the judge prefers none of the answers")
+        payload = {"question": question.text, "answers": texts}
+        job.slots.reject([REWARD_PAIR], "reward", "tie", "the judge prefers none of the answers", payload)
         return
     reward, worst, grade = min(lower, key=lambda entry: entry[:2])
-    row = await job.common("finemed", (*question.answers, common.written), (grade, common.grade), texts=(common.text,))
+    row = await job.common(
+        "finemed",
+        (*question.answers, common.written),
+        (grade, common.grade),
+        texts=(common.text, texts[worst]),
+        evidence=short(common.text),
+    )
     keep_pair(
         job, REWARD_PAIR[1], row, [user(question.text)], assistant(common.text), assistant(texts[worst]),
         origin="reward", margin=common.reward - reward,
@@ -205,7 +218,8 @@ async def _long_pair(job: Job, question: Question, chain: Chain, common: Common 
         "finemed",
         (*question.answers, common.written, chain.written),
         (common.grade, *chain.judged),
-        texts=(chain.answer,),
+        texts=(chain.thought, chain.answer, common.text),
+        evidence=short(chain.answer, chain.thought),
         flags=("judge_prefers_rejected",) if margin < 0 else (),
     )
     keep_pair(

@@ -8,7 +8,7 @@ in mid-sentence and is refused like any truncated reply.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, create_model
 
@@ -38,11 +38,17 @@ if TYPE_CHECKING:
 else:
     Name, Line, Said, Paragraph = _text(120, 2), _text(320, 2), _text(800, 2), _text(2000, 2)
 
+_CLOSING_WORDS: Any = _text(1600, 2)
+
 
 class Form(BaseModel):
     """Base of all reply models."""
 
     model_config = ConfigDict(extra="forbid")
+    own_words: ClassVar[tuple[str, ...]] = (
+        "answers", "answer", "summarization", "thought", "say", "questions",
+    )  # fmt: skip
+    """Fields that may not hold a refusal."""
 
 
 class Score(Form):
@@ -102,8 +108,9 @@ class CaseCard(Form):
 
 
 class PatientTurn(Form):
-    """What the patient says."""
+    """What the patient says; patients may well be sorry that they cannot answer."""
 
+    own_words: ClassVar[tuple[str, ...]] = ()
     say: Said
 
 
@@ -165,7 +172,8 @@ def case_form(max_tokens: int) -> type[CaseCard]:
 
 @lru_cache(maxsize=8)
 def doctor_form(actions: tuple[str, ...]) -> type[BaseModel]:
-    """A doctor's turn in which only ``actions`` are open."""
+    """A doctor's turn in which only ``actions`` are open; where it must diagnose it may speak longer."""
+    say: Any = _CLOSING_WORDS if actions == ("diagnose",) else Said
     return create_model(
         "DoctorTurn",
         __base__=Form,
@@ -173,7 +181,7 @@ def doctor_form(actions: tuple[str, ...]) -> type[BaseModel]:
         differential=(Annotated[list[Suspicion], Field(min_length=1, max_length=3)], ...),
         action=(_one_of(actions), ...),
         argument=(Line, ...),
-        say=(Said, ...),
+        say=(say, ...),
     )
 
 

@@ -7,19 +7,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from filters.text import repeated_share
 from synth.ask import Answer, Asker, AskFailed, AskRejected
 from synth.gates import ShardGates
 from synth.recipes.forms import Grade
+from synth.recipes.notes import Evidence, repetitive, unfenced
 from synth.recipes.personas import Personas
 from synth.recipes.slots import Slots
 from synth.seeds import Seed
 from synth.spec import Spec
 from synth.steps import STEPS
 from synth.taxonomy import UNKNOWN, Department, Taxonomy
-
-REPETITIVE = 0.5
-"""A text of which this share of word 4-grams repeats an earlier one is flagged: small models loop."""
 
 
 @dataclass(slots=True)
@@ -62,7 +59,8 @@ class Job:
         return self.taxonomy.place(answer.value.department), answer
 
     async def grade(self, step: str, part: str, **variables: Any) -> Answer | None:
-        """The judge's :class:`Grade`; None when its replies were of no use."""
+        """The judge's :class:`Grade`; None when its replies were of no use. Texts to be judged are unfenced."""
+        variables = {name: unfenced(v) if isinstance(v, str) else v for name, v in variables.items()}
         try:
             return await self.asker.ask(step, Grade, part=part, **variables)
         except AskRejected:
@@ -75,6 +73,7 @@ class Job:
         judged_by: Sequence[Answer | None],
         *,
         texts: Sequence[str] = (),
+        evidence: Sequence[Evidence] = (),
         flags: Sequence[str] = (),
     ) -> dict[str, Any]:
         """The columns that every kind of row has.
@@ -84,18 +83,15 @@ class Job:
             made_by: answers that the row's content comes from; the last one's model is named as generator.
             judged_by: answers of the judge; the last one, a grade, gives the scores (null when it is None).
             texts: what models wrote in this row, checked for repetition.
-            flags: what the recipe has noticed.
+            evidence: what the recipe has noticed and can show; its flags are set.
+            flags: what else it has noticed.
         """
         department, labelled = await self.department()
         grade = judged_by[-1] if judged_by else None
         answers = [a for a in (*made_by, *judged_by, labelled) if a is not None]
         calls = {call.key: call for answer in answers for call in answer.calls}
-        evidence = [
-            {"flag": "repetitive", "turn": None, "text": text[:300], "fact": None}
-            for text in texts
-            if repeated_share(text) > REPETITIVE
-        ]
-        noticed = {*flags, *(flag for a in answers for flag in a.flags), *(e["flag"] for e in evidence)}
+        shown = [*evidence, *(found for text in texts for found in repetitive(text))]
+        noticed = {*flags, *(flag for a in answers for flag in a.flags), *(e["flag"] for e in shown)}
         if grade is None:
             noticed.add("unscored")
         if labelled is None:
@@ -117,7 +113,7 @@ class Job:
             "tokens_in": sum(c.tokens_in for c in calls.values()),
             "tokens_out": sum(c.tokens_out for c in calls.values()),
             "flags": sorted(noticed),
-            "evidence": evidence,
+            "evidence": shown,
         }
 
 

@@ -34,8 +34,8 @@ def keep_pair(
     margin: float,
 ) -> None:
     """Settle the preference slot ``name``. Two equal sides teach nothing and are rejected as a tie."""
-    if chosen["content"].strip() == rejected["content"].strip():
-        job.slots.reject([("preference", name)], origin, "tie", "both sides say the same")
-        return
     sides = {"prompt": prompt, "chosen": [chosen], "rejected": [rejected]}
+    if chosen["content"].strip() == rejected["content"].strip():
+        job.slots.reject([("preference", name)], origin, "tie", "both sides say the same", sides)
+        return
     job.slots.keep("preference", name, {**row, **sides, "origin": origin, "margin": float(margin)}, sides)

@@ -7,7 +7,7 @@ rows (a question that was not chosen, a second chain) are rejected without a slo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -84,14 +84,17 @@ class Slots:
         self._byproducts.append((kind, name, rejected))
 
     @contextmanager
-    def covering(self, *slots: Slot) -> Iterator[None]:
-        """Settle these slots, as far as they are open, when asking fails inside the block."""
+    def covering(self, *slots: Slot, so_far: Callable[[], dict[str, Any]] = dict) -> Iterator[None]:
+        """Settle these slots, as far as they are open, when asking fails inside the block.
+
+        ``so_far`` gives what had been made by then, for the payload.
+        """
         try:
             yield
         except AskRejected as err:
-            self.reject(self.open(*slots), err.step, err.reason, err.detail, {"reply": err.text[:4000]})
+            self.reject(self.open(*slots), err.step, err.reason, err.detail, {"reply": err.text[:4000], **so_far()})
         except AskFailed as err:
-            self.reject(self.open(*slots), err.step, err.kind, err.detail, status="failed")
+            self.reject(self.open(*slots), err.step, err.kind, err.detail, so_far() or None, status="failed")
 
     def results(self) -> tuple[list[Kept], list[Rejected]]:
         """Kept rows and rejections, in planned order, by-products last."""

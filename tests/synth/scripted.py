@@ -174,7 +174,8 @@ DEFAULTS: dict[str, Handler] = {
     "answers": _answers,
     "reward": lambda asked: grade(8 if "Answer 1" in asked.user else 6),
     "reasoning": lambda asked: (
-        f"<think>\nFirst I weigh {asked.topic} in draft {asked.seed}. Wait, I look again.\n</think>\n\n"
+        f"<think>\nFirst I weigh {asked.topic} in draft {asked.seed}. Wait, I look again: it may be another one.\n"
+        f"</think>\n\n"
         f"The conclusion about {asked.topic} of draft {asked.seed}."
     ),
     "recover": lambda asked: {"answer": "The same conclusion."},

@@ -12,7 +12,7 @@ from synth.ask import Answer, AskFailed, AskRejected, NotAnswered, together
 from synth.budget import Spending
 from synth.errors import BudgetReached, EndpointRefused, RunInterrupted
 from synth.fault_server import FaultOptions, FaultServer
-from synth.journal import Journal
+from synth.journal import Journal, JournalWriteError
 from synth.spec import Budget
 from tests.synth.helpers import (
     GOOD,
@@ -374,6 +374,31 @@ async def test_together_raises_the_first_error_in_the_order_given(journal: Journ
                 await task
     assert caught.value.step == "score/first"
     assert [row[0] for row in stored(journal)] == ["score/first", "score/good", "score/second"]
+
+
+async def test_together_raises_what_ends_the_run_before_what_is_data_of_a_row() -> None:
+    async def fails(error: Exception) -> None:
+        raise error
+
+    row, other = AskFailed("score", "timeout", ""), AskFailed("agree", "timeout", "")
+    for end in (BudgetReached("no more"), RunInterrupted("interrupted"), JournalWriteError("disk full")):
+        with pytest.raises(type(end)):
+            await together(fails(row), fails(end), fails(RunInterrupted("later")))
+    with pytest.raises(AskFailed) as caught:
+        await together(fails(row), fails(other))
+    assert caught.value is row
+
+
+async def test_a_question_that_waits_for_its_turn_reserves_nothing(journal: Journal) -> None:
+    """One window, eight questions: the worst case of all at once would not fit the cap, what they take does."""
+    watched = Watched()
+    async with FaultServer(FaultOptions(latency_ms=5, reply=lambda body: GOOD)) as server:
+        spec = spec_for(server.url, model={"max_in_flight": 1}, budget={"tokens": 3_000})
+        async with open_desk(spec, watcher=watched) as desk:
+            who = asker(desk, journal)
+            await together(*(score(who, sample=n) for n in range(8)))
+            assert 0 < desk.spending.tokens <= 3_000
+    assert [outcome for _, outcome, _ in watched.outcomes] == ["ok"] * 8
 
 
 async def test_together_takes_an_error_that_was_returned_for_a_result() -> None:

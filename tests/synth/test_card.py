@@ -182,3 +182,13 @@ def test_card_hangs_on_facts_alone() -> None:
     for facts in (forwards, backwards):
         facts.kept["sft"] = {"train": 30, "validation": 0}
     assert render_card(make_spec(), forwards) == render_card(make_spec(), backwards)
+
+
+def test_the_card_tells_how_questions_were_gated_and_what_was_not_checked() -> None:
+    spec = make_spec()
+    _, body = split_card(render_card(spec, facts_with()))
+    flat = " ".join(body.split())
+    assert spec.filters.dedup is not None
+    assert f"Questions at least {spec.filters.dedup.questions} similar" in flat
+    for limit in ("checks of their structure only", "without a judge's score", "must not be summed up"):
+        assert limit in flat

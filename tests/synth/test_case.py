@@ -37,8 +37,9 @@ def test_facts_have_ids_and_tell_who_can_know_them() -> None:
         ("p1", "patient", "My chest feels tight when I climb stairs."),
         ("p2", "patient", "It began two months ago."),
         ("p3", "patient", "It stops when I rest."),
-        ("p4", "patient", "You take ramipril."),
-        ("p5", "patient", "You are allergic to penicillin."),
+        ("p4", "patient", "pain at rest"),
+        ("p5", "patient", "You take ramipril."),
+        ("p6", "patient", "You are allergic to penicillin."),
         ("f1", "examination", "Blood pressure: 150/90 mmHg"),
         ("f2", "examination", "Heart sounds: normal"),
         ("f3", "examination", "Heart rate and rhythm: 80/min, regular"),
@@ -49,7 +50,7 @@ def test_facts_have_ids_and_tell_who_can_know_them() -> None:
 
 def test_what_the_doctor_must_find_out_is_nobodys_fact() -> None:
     told = " ".join(f.text for f in facts_of(card()))
-    for hidden in (CARD["diagnosis"], *CARD["differential"], *CARD["red_flags"]):
+    for hidden in (CARD["diagnosis"], *CARD["differential"]):
         assert hidden not in told
 
 
@@ -62,7 +63,7 @@ def test_every_entry_is_one_fact(
 ) -> None:
     facts = facts_of(card(history=history, medication=medication, allergies=allergies, findings=findings, tests=tests))
     known = [f.known_by for f in facts]
-    patient = 1 + len(history) + len(medication) + len(allergies)
+    patient = 1 + len(CARD["red_flags"]) + len(history) + (len(medication) or 1) + (len(allergies) or 1)
     assert known == ["patient"] * patient + ["examination"] * len(findings) + ["test"] * len(tests)
     assert len({f.id for f in facts}) == len(facts)
     assert [f.text for f in facts][patient:] == findings + tests
@@ -75,30 +76,33 @@ def test_every_entry_is_one_fact(
         ("examine", "Measure the BLOOD-PRESSURE, please", "[Examination: Blood pressure] 150/90 mmHg"),
         ("examine", "heart", "[Examination: Heart sounds] normal"),  # a tie: the first entry
         ("examine", "the rhythm of the heart", "[Examination: Heart rate and rhythm] 80/min, regular"),
-        ("examine", "abdomen", "[Examination: abdomen] Nothing abnormal."),
+        ("examine", "abdomen", None),
         ("examine", "examination of the abdomen and the legs", None),  # "and" is in an entry's name and counts nothing
-        ("examine", "troponin", "[Examination: troponin] Nothing abnormal."),  # a test is no examination
-        ("examine", "mmHg", "[Examination: mmHg] Nothing abnormal."),  # the result is not searched
+        ("examine", "troponin", None),  # a test is no examination
+        ("examine", "mmHg", None),  # the result is not searched
         ("test", "ECG", "[Test: Resting ECG] no changes"),
         ("test", "high-sensitivity troponin", "[Test: Troponin in blood] below 5 ng/l"),
         ("test", "test of the urine in the morning", None),
-        ("test", "blood pressure", "[Test: Troponin in blood] below 5 ng/l"),
+        ("test", "blood pressure", None),  # blood alone names no test
+        ("examine", "What is there with this patient, please?", None),
+        ("test", "in any of my tests do you have it", None),
         ("test", "MRI", "[Test: MRI] Not done; no result available."),
         ("test", "…", "[Test: …] Not done; no result available."),
     ],
 )
 def test_the_card_answers_with_the_entry_that_shares_most_words(action: str, argument: str, shown: str | None) -> None:
     nothing = {
-        "examine": f"[Examination: {argument}] Nothing abnormal.",
+        "examine": f"[Examination: {argument}] No finding recorded for this case.",
         "test": f"[Test: {argument}] Not done; no result available.",
     }
-    assert result_of(card(), action, argument) == (shown or nothing[action])
+    expected = nothing[action] if shown in (None, nothing[action]) else shown
+    assert result_of(card(), action, argument) == (expected, expected != nothing[action])
 
 
 def test_an_empty_card_answers_too() -> None:
     empty = card(findings=[], tests=[])
-    assert result_of(empty, "examine", "heart") == "[Examination: heart] Nothing abnormal."
-    assert result_of(empty, "test", "ECG") == "[Test: ECG] Not done; no result available."
+    assert result_of(empty, "examine", "heart") == ("[Examination: heart] No finding recorded for this case.", False)
+    assert result_of(empty, "test", "ECG") == ("[Test: ECG] Not done; no result available.", False)
 
 
 @pytest.mark.parametrize(
@@ -106,11 +110,45 @@ def test_an_empty_card_answers_too() -> None:
     [
         ("Pulse: 80: regular", "[Examination: Pulse] 80: regular"),
         ("Raised jugular pulse", "[Examination: Raised jugular pulse] Raised jugular pulse"),
-        ("Irregular pulse:", "[Examination: Irregular pulse:] Irregular pulse:"),
+        (
+            "Weak left pulse, no murmur of the heart",
+            "[Examination: Weak left pulse, no] Weak left pulse, no murmur of the heart",
+        ),
+        ("Irregular pulse:", "[Examination: Irregular pulse] Irregular pulse:"),
     ],
 )
 def test_entries_without_a_name_of_their_own(entry: str, shown: str) -> None:
-    assert result_of(card(findings=[entry]), "examine", "pulse") == shown
+    assert result_of(card(findings=[entry]), "examine", "pulse") == (shown, True)
+
+
+def test_only_the_name_of_an_entry_is_searched() -> None:
+    assert result_of(card(findings=["Weak left pulse, no murmur of the heart"]), "examine", "heart murmur")[1] is False
+    assert result_of(card(findings=["Skin: no oedema"]), "examine", "oedema")[1] is False
+
+
+NONE = [
+    "None",
+    "none.",
+    "No known allergies",
+    "no",
+    "N/A",
+    "unknown",
+    "Nil",
+    "None (healthy)",
+    "not applicable",
+    "-- none",
+]
+
+
+@pytest.mark.parametrize("entry", NONE)
+def test_entries_that_say_there_is_none_are_no_facts(entry: str) -> None:
+    told = [f.text for f in facts_of(card(medication=[entry], allergies=[entry, entry], red_flags=[entry]))]
+    assert told[3:5] == ["You take no medicines.", "You have no known allergies."]
+
+
+def test_names_that_only_begin_like_none_are_facts() -> None:
+    told = [f.text for f in facts_of(card(medication=["nonessential oil", "No-Spa"], allergies=["nuts"]))]
+    assert {"You take nonessential oil.", "You take No-Spa.", "You are allergic to nuts."} <= set(told)
 
 
 @pytest.mark.parametrize(
@@ -124,8 +162,9 @@ def test_entries_without_a_name_of_their_own(entry: str, shown: str) -> None:
         ({"diagnosis": "N/A"}, "bad_case", "diagnosis"),
         ({"diagnosis": "Diagnosis"}, "bad_case", "diagnosis"),
         ({"diagnosis": " no "}, "bad_case", "diagnosis"),
-        ({"complaint": "angina, stable!"}, "bad_case", "complaint is the diagnosis"),
-        ({"complaint": "I was told it is stable angina."}, None, ""),
+        ({"complaint": "angina, stable!"}, "bad_case", "names the diagnosis"),
+        ({"complaint": "I was told it is stable angina."}, "bad_case", "names the diagnosis"),
+        ({"complaint": "I was told it is angina."}, None, ""),
         ({"findings": [], "tests": [], "medication": [], "allergies": []}, None, ""),
     ],
 )

@@ -96,6 +96,10 @@ async def test_an_endpoint_that_fails_fails_the_row(tmp_path: Path) -> None:
     played = await play(tmp_path, Script(doctor=broken), WITH_PAIRS)
     assert played.why("dialogue") == played.why("preference") == [("doctor/0/3", "server_error")]
     assert {r["status"] for r in played.rejected} == {"failed"}
+    for rejected in played.rejected:  # what had been said by then is not lost
+        payload = json.loads(rejected["payload"])
+        assert payload["case"]["diagnosis"] == "Stable angina"
+        assert [t["speaker"] for t in payload["turns"]] == ["patient", "doctor", "patient", "doctor", "result"]
 
 
 RIGHT, WRONG = "Stable angina", "Reflux disease"
@@ -106,7 +110,7 @@ ENDINGS: dict[str, tuple[str, str, int | None, float | str, list[str]]] = {
     "topic-b": (f"{WRONG}: score 4", f"{RIGHT}: score 8", 1, 4, []),
     "topic-c": (f"{WRONG}: score 8", f"{RIGHT}: score 5", 1, -3, ["judge_prefers_rejected"]),
     "topic-d": (f"{WRONG}: score 8", f"{RIGHT}: score 8", 1, 0, []),
-    "topic-e": (f"{WRONG}: score 3", f"{WRONG} again: score 4", 1, 1, []),
+    "topic-e": (f"{WRONG}: score 3", f"{WRONG} again: score 4", 1, 1, ["chosen_diagnosis_wrong"]),
     "topic-f": (f"{RIGHT}: score 9", f"{RIGHT}, sure: score 4", 0, 5, []),
     "topic-g": (f"{WRONG}: score 4", f"{WRONG} again: score 4", None, "tie", []),
     "topic-h": (f"{RIGHT}: score 4", f"{RIGHT}: score 4", None, "tie", []),
@@ -136,6 +140,9 @@ async def test_a_pair_prefers_the_right_diagnosis_then_the_judges_score(tmp_path
         assert messages[-1]["content"] == f"It is {first}."  # the row is the talk as it was held
         if chosen is None:
             assert played.why("preference", topic) == [("judge_turn", margin)]
+            (lost,) = (r for r in played.rejected if (r["kind"], r["seed_id"]) == ("preference", topic))
+            ends = [end["text"] for end in json.loads(lost["payload"])["endings"]]
+            assert ends == [f"It is {first}.", f"It is {second}."]
             assert topic not in pairs
             continue
         pair, said = pairs[topic], [f"It is {first}.", f"It is {second}."]
@@ -144,6 +151,35 @@ async def test_a_pair_prefers_the_right_diagnosis_then_the_judges_score(tmp_path
         assert (pair["origin"], pair["margin"], pair["flags"]) == ("dialogue_outcome", margin, flags)
         scored = {entry.key for entry, _ in played.asked("judge_turn", topic)}
         assert len(scored & set(pair["calls"])) == 2  # the margin comes from both
+
+
+async def test_a_diagnosis_without_a_verdict_makes_no_pair(tmp_path: Path) -> None:
+    played = await play(tmp_path, Script(diagnosis={"verdict": "maybe"}), WITH_PAIRS, reasks=0)
+    assert played.why("preference") == [("diagnosis", "unscored")]
+    assert [row["diagnosis_correct"] for row in played.rows["dialogue"]] == [True]
+
+
+async def test_a_pair_carries_what_was_noticed_before_it(tmp_path: Path) -> None:
+    plan = (doctor("test", "urine", "I need some urine."), *PLAN[1:])
+    script = Script(
+        doctor=lambda asked: plan[asked.turn] if asked.turn < 3 and len(asked.actions) > 1 else consultation(asked)
+    )
+    played = await play(tmp_path, script, WITH_PAIRS)
+    (row,), (pair,) = played.rows["dialogue"], played.rows["preference"]
+    assert row["flags"] == pair["flags"] == ["result_not_in_case"]
+    assert pair["evidence"] == row["evidence"]
+
+
+async def test_the_judge_of_a_diagnosis_hears_what_the_patient_was_told(tmp_path: Path) -> None:
+    said = doctor("diagnose", "Angina", "It is your\nheart.")
+    script = Script(doctor=lambda asked: PLAN[asked.turn] if asked.turn < 2 else said)
+    await play(tmp_path, script, ALONE)
+    (asked,) = (a for a in script.served if a.step == "diagnosis")
+    assert asked.user.splitlines() == [
+        "Expected: Stable angina",
+        "Given: Angina",
+        "The doctor's words: It is your heart.",
+    ]
 
 
 async def test_two_endings_of_the_same_words_are_a_tie(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
@@ -16,10 +17,15 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 from ruamel.yaml import YAML
 
+from synth.errors import UserError
 from synth.fault_server import FaultOptions, FaultServer, serving
+from synth.progress import Progress
+from synth.run import Finished, Run
+from synth.setup import prepare
 from tests.runs import (
     PER_SEED,
     ROOT,
+    SEEDS,
     Ran,
     asked,
     data_files,
@@ -168,6 +174,17 @@ def test_a_mistake_in_a_template(spec: Path, name: str, text: str, pattern: str)
 
 
 @pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize("name", ["doctor", "patient", "judge_turn"])
+def test_a_wrong_field_in_a_template(spec: Path, name: str) -> None:
+    mine = spec.parent / "mine" / "dialogue"
+    mine.mkdir(parents=True)
+    ours = (ROOT / "prompts" / "dialogue" / f"{name}.jinja").read_text()
+    (mine / f"{name}.jinja").write_text(ours.replace("turn.speaker", "turn.speakr"))
+    ran = generate("--spec", spec, "--out", spec.parent / "run", "--set", f"prompts={mine.parent}")
+    refused(ran, rf"{name}\.jinja:\d+: .*speakr")
+
+
+@pytest.mark.usefixtures("untouched")
 def test_a_template_that_links_out_of_its_folder(spec: Path) -> None:
     mine = spec.parent / "mine" / "finemed"
     mine.mkdir(parents=True)
@@ -206,6 +223,11 @@ def test_an_output_that_cannot_be_written(spec: Path, at: str) -> None:
         (["--spec", "SPEC", "--shard", "1"], r"--shard 1: expected i/n"),
         (["--spec", "SPEC", "--shard", "1/two"], r"--shard 1/two: expected i/n"),
         (["--spec", "SPEC", "--shard", "-1/2"], r"--shard -1/2: expected i/n|--shard: expected one argument"),
+        (["--spec", "SPEC", "--shard", "3/2", "--dry-run"], r"--shard 3/2: expected i/n"),
+        (
+            ["--spec", "SPEC", "--shard", "1/2", "--set", "budget.tokens=9"],
+            r"budget: .* one process; leave --shard or ",
+        ),
         (["--spec", "SPEC", "--limit", "0"], r"--limit: must be 1 or more"),
         (["--spec", "SPEC", "--limit", "-3"], r"--limit: must be 1 or more"),
         (["--spec", "SPEC", "--limit", "few"], r"--limit: invalid int value: 'few'"),
@@ -292,6 +314,7 @@ def test_a_budget_ends_with_3_and_a_larger_one_goes_on(tmp_path: Path, finished:
         assert ran.code == 3, ran
         assert f"budget.{name}: " in ran.err
         assert "Traceback" not in ran.err
+        assert "--limit" not in ran.err, "a cut shard has other hardest questions: that would cost"
         assert hits(server) > 0
         assert spent(tmp_path / "run", name) <= most
         assert not (tmp_path / "run" / "export").exists()
@@ -334,6 +357,17 @@ def test_failed_rows_end_with_5_stay_failed_and_are_asked_again_on_request(tmp_p
         assert hits(healthy) == retried
     assert asked(tmp_path / "run").keys() >= asked(finished).keys()
     assert data_files(tmp_path / "run") == data_files(finished)
+
+
+def test_a_retry_that_is_stopped_does_not_leave_the_old_rows_for_an_export(tmp_path: Path) -> None:
+    with serving(FaultOptions(errors=("400",), error_rate=0.15)) as failing:
+        common = ("--spec", write_spec(tmp_path, failing.url), "--out", tmp_path / "run")
+        assert generate(*common).code == 5
+        before, sent = data_files(tmp_path / "run"), hits(failing)
+        assert generate(*common, "--retry-failed", "--set", "budget.requests=1").code == 3
+        assert not (tmp_path / "run" / "staging" / "00000").exists()
+        assert generate(*common).code == 5
+        assert (hits(failing), data_files(tmp_path / "run")) == (sent, before)
 
 
 def test_retry_failed_asks_again_for_what_only_left_a_column_open(tmp_path: Path, finished: Path) -> None:
@@ -469,7 +503,73 @@ def test_a_second_process_on_the_same_folder_is_refused(tmp_path: Path, server: 
     assert generate("--spec", write_spec(tmp_path, server.url), "--out", tmp_path / "run").code == 0
 
 
+def test_a_shard_is_worked_on_by_one_process(tmp_path: Path) -> None:
+    with serving(FaultOptions(latency_ms=60_000)) as slow:
+        common = ("--spec", write_spec(tmp_path, slow.url), "--out", tmp_path / "run")
+        first = start(*common, "--shard", "1/2")
+        try:
+            assert wait_until(lambda: hits(slow) == 8, first), finish(first)
+            refused(generate(*common, "--shard", "1/1"), rf"00000\.lock: in use by pid {first.pid} on ")
+            assert hits(slow) == 8
+        finally:
+            first.send_signal(signal.SIGKILL)
+            first.communicate()
+
+
+@pytest.mark.parametrize(("left", "pattern"), [(5, "seeds changed while the run"), (None, "no such file")])
+def test_seeds_that_change_under_a_run_end_it(spec: Path, left: int | None, pattern: str) -> None:
+    """Replies that were paid for until then are kept, and nobody waits for a seed that does not come."""
+    lines = SEEDS.read_text().splitlines(keepends=True)[:8]
+    source = spec.parent / "seeds.jsonl"
+    source.write_text("".join(lines))
+    slowly = "models.generator.max_in_flight=1"  # some seeds are answered before the last ones are opened
+    setup = prepare(str(spec), spec.parent / "run", [f"seeds.source={source}", slowly])
+    if left is None:
+        source.unlink()
+    else:
+        source.write_text("".join(lines[:left]))
+    run = Run(setup, Progress(quiet=True), shards=[0, 1], retry_failed=False)
+
+    async def execute() -> Finished:
+        async with asyncio.timeout(30):
+            return await run.execute()
+
+    finished = asyncio.run(execute())
+    assert isinstance(finished.error, UserError)
+    assert pattern in str(finished.error)
+    assert bool(asked(spec.parent / "run")) == (left is not None)
+    # The locks are free again.
+    source.write_text("".join(lines))
+    assert generate("--spec", spec, "--out", spec.parent / "run", "--set", f"seeds.source={source}").code == 0
+
+
+def test_bad_seeds_are_told_but_not_all_of_them(spec: Path) -> None:
+    source = spec.parent / "seeds.jsonl"
+    source.write_text("{}\n" * 7 + SEEDS.read_text())
+    ran = generate("--spec", spec, "--out", spec.parent / "run", "--limit", 1, "--set", f"seeds.source={source}")
+    assert ran.code == 0, ran
+    assert ran.err.count("seed rejected: ") == 5
+    assert "and 2 more seeds rejected; rejected/ lists them" in ran.err
+
+
 # A changed spec
+
+
+@pytest.mark.usefixtures("untouched")
+def test_a_change_is_noticed_without_the_lock_too(copy: Path, spec: Path) -> None:
+    (copy / "spec.lock.yaml").unlink()
+    ran = generate("--spec", spec, "--out", copy, "--set", "sampling.score.temperature=0.1")
+    refused(ran, r"made with another spec: .* score")
+    assert not (copy / "spec.lock.yaml").exists()
+
+
+@pytest.mark.usefixtures("untouched")
+def test_a_change_over_a_damaged_journal_is_refused(copy: Path, spec: Path) -> None:
+    """What cannot be read could not be counted, and would be asked again unannounced."""
+    shard = copy / "journal" / "00001.sqlite"
+    shard.write_bytes(b"no database" * 1000)
+    ran = generate("--spec", spec, "--out", copy, "--set", "sampling.score.temperature=0.1")
+    refused(ran, r"00001\.sqlite: ")
 
 
 def other_template(folder: Path) -> str:

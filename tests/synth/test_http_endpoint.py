@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -241,11 +242,11 @@ async def test_a_redirect_is_not_followed() -> None:
     """It would carry the key and the prompt to another host."""
     async with served(completion()) as other:
         elsewhere = f"{other.url}/chat/completions"
+        host = re.escape(other.url.removesuffix("/v1"))
         for status in (301, 302, 307, 308):
-            outcome, server = await ask(error(status, Location=elsewhere), api_key=KEY)
-            assert outcome.failure is not None
-            assert outcome.failure.kind == "bad_request"
-            assert str(status) in outcome.failure.detail
+            async with served(error(status, Location=elsewhere)) as server, started(server, api_key=KEY) as endpoint:
+                with pytest.raises(EndpointRefused, match=rf"base_url redirects \(HTTP {status} to {host}\); give "):
+                    await endpoint.complete(request())
             assert len(server.hits) == 1
         assert other.hits == []
         assert other.other == []
@@ -487,6 +488,14 @@ async def test_start_where_something_else_than_a_web_server_listens() -> None:
             async with started(Served(url)):
                 pass
     assert len(str(caught.value).splitlines()) == 1
+
+
+async def test_a_start_that_fails_leaves_nothing_open() -> None:
+    async with FaultServer(FaultOptions(models=("m-1",))) as server:
+        endpoint = HttpEndpoint(server.url, "m-2")
+        with pytest.raises(EndpointRefused):
+            await endpoint.start()
+        assert endpoint._session is None
 
 
 async def test_start_with_a_known_model_and_key_asks_for_the_list_alone() -> None:

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from synth.endpoints.base import Outcome, Request
-from synth.endpoints.local import PACKAGED, LocalEndpoint, model_file, model_name
+from synth.endpoints.local import PACKAGED, LocalEndpoint, _cores, model_file, model_name
 from synth.errors import UserError
 from synth.spec import LocalModel
 from tests.synth.helpers import request
@@ -202,6 +202,24 @@ def test_a_hub_that_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
 )
 def test_the_declared_name_is_never_a_path(fields: dict[str, Any], name: str) -> None:
     assert model_name(local(**fields)) == name
+
+
+@pytest.mark.parametrize(
+    ("quota", "most"),
+    [
+        ("max 100000", None),
+        ("100000 100000", 1),
+        ("50000 100000", 1),
+        ("9999900000 100000", None),
+        ("1 0", None),
+        ("", None),
+    ],
+)
+def test_threads_keep_to_the_quota_of_a_container(quota: str, most: int | None, tmp_path: Path) -> None:
+    (tmp_path / "cpu.max").write_text(f"{quota}\n")
+    cores = len(os.sched_getaffinity(0))
+    assert _cores(tmp_path / "cpu.max") == (cores if most is None else most)
+    assert _cores(tmp_path / "nowhere") == cores
 
 
 async def test_complete_before_start_is_a_mistake_of_ours() -> None:

@@ -96,6 +96,30 @@ async def test_the_oldest_seed_goes_first_whoever_came_first() -> None:
     assert gate.came == ["running", "seed 2, first", "seed 2, second", "seed 5", "seed 7", "shard 1"]
 
 
+async def test_a_request_that_may_not_go_out_after_all_passes_its_turn_on() -> None:
+    gate = Gate(1)
+    pool = Pool("generator", gate, ready)
+    asked: list[str] = []
+
+    def refuse() -> None:
+        asked.append("second")
+        raise RuntimeError("no money")
+
+    first = ask(pool, "first")
+    second = asyncio.create_task(pool.complete((0, 0), request("second"), refuse))
+    third = ask(pool, "third")
+    await settle()
+    assert asked == []
+    gate.answer("first")
+    await settle()
+    with pytest.raises(RuntimeError, match="no money"):
+        await second
+    assert gate.came == ["first", "third"]
+    gate.answer("third")
+    await asyncio.gather(first, third)
+    assert (pool.in_flight, pool.waiting) == (0, 0)
+
+
 async def test_a_newcomer_does_not_overtake_those_who_wait() -> None:
     gate = Gate(1)
     pool = Pool("generator", gate, ready)

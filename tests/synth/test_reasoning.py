@@ -145,7 +145,7 @@ async def test_a_chain_is_kept_only_when_its_answer_is_recovered(tmp_path: Path)
         ((_, compared),) = played.asked("agree", row["seed_id"])
         assert row["answer"] in compared
         assert f"Somebody else's answer on {row['seed_id']}." in compared
-        calls = {played.entries[key].step for key in row["calls"]}
+        calls = {played.entries[key].step.partition("/")[0] for key in row["calls"]}
         assert {"recover", "agree", "reasoning"} <= calls
 
 
@@ -155,6 +155,55 @@ async def test_a_verification_without_a_usable_reply_keeps_nothing(
 ) -> None:
     played = await play(tmp_path, Script(score=score(6, 9), **{step: reply}), VERIFIED, reasks=0)
     assert played.why("reasoning") == played.why("preference") == [(step, "schema")]
+
+
+async def test_the_next_best_chain_is_tried_when_the_best_is_not_verified(tmp_path: Path) -> None:
+    rewards: dict[int, int] = {}
+
+    def reward(asked: Asked) -> object:
+        return grade(rewards.setdefault(draft(asked), 9 - len(rewards)))
+
+    def agree(asked: Asked) -> object:
+        return {"verdict": "yes" if rewards[draft_of(asked)] == 8 else "no"}
+
+    def draft_of(asked: Asked) -> int:
+        return int(re.findall(r"of draft (\d+)", asked.user)[0])
+
+    script = Script(score=score(6, 9), reward=reward, agree=agree)
+    produce = REASONING | {"reasoning": HARD | {"verify": True, "chains": 3}}
+    played = await play(tmp_path, script, produce)
+    (row,) = played.rows["reasoning"]
+    assert (row["quality"], row["verified"]) == (8, True)
+    assert len(played.asked("agree")) == len(played.asked("recover")) == 2  # in the order of rewards: 9, then 8
+    assert sorted(played.why("chain")) == [("reward", "not_chosen"), ("reward", "not_verified")]
+
+
+async def test_no_chain_verified_names_the_best(tmp_path: Path) -> None:
+    script = Script(score=score(6, 9), agree={"verdict": "no"})
+    produce = REASONING | {"reasoning": HARD | {"verify": True, "chains": 3}}
+    played = await play(tmp_path, script, produce)
+    assert played.why("reasoning") == [("agree", "not_verified")]
+    assert played.why("chain") == [("reward", "not_verified")] * 2
+    assert len(played.asked("agree")) == 3
+
+
+async def test_a_hardly_written_chain_is_flagged_with_its_text(tmp_path: Path) -> None:
+    played = await play(tmp_path, Script(score=score(6, 9), reasoning="<think>Easy.</think>Rest."), REASONING)
+    (row,) = played.rows["reasoning"]
+    assert row["flags"] == ["short"]
+    assert {e["text"] for e in row["evidence"]} == {"Easy.", "Rest."}
+
+
+@pytest.mark.parametrize("side", ["chain", "answer"])
+async def test_loops_on_either_side_of_a_pair_are_flagged(tmp_path: Path, side: str) -> None:
+    loop = "It is the same thing again and again. " * 20
+    bad: dict[str, Any] = {"answers": {"answers": [loop, loop]}}
+    if side == "chain":
+        bad = {"reasoning": f"<think>{loop}</think>The end of it is to rest."}
+    produce = REASONING | pairs_from("reasoning_over_answer")
+    played = await play(tmp_path, Script(score=score(6, 9), **bad), produce)
+    (pair,) = played.rows["preference"]
+    assert "repetitive" in pair["flags"]
 
 
 # Preference pairs of long reasoning.

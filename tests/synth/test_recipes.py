@@ -88,12 +88,18 @@ async def test_the_judge_decides_between_questions(tmp_path: Path) -> None:
     for topic, (*_, outcome) in table.items():
         if outcome in ("How", "Why"):
             assert rows[topic]["instruction"].startswith(outcome)
-            assert played.why("question", topic) == [("score", "not_chosen")]
+            why = {"topic-a": "case_specific", "topic-b": "unscored", "topic-c": "unscored"}.get(topic, "not_chosen")
+            assert played.why("question", topic) == [("score", why)]
         else:
             assert not played.asked("answers", topic)
             for kind in ("sft", "reasoning", "preference"):
                 assert played.why(kind, topic) == [("score", outcome)]
-            assert played.why("question", topic) == [("score", outcome)] * 2
+            expected = {
+                "topic-d": ["case_specific"] * 2,
+                "topic-e": ["unscored"] * 2,
+                "topic-f": ["case_specific", "unscored"],
+            }
+            assert [reason for _, reason in played.why("question", topic)] == expected[topic]
 
 
 async def test_a_question_like_an_earlier_one_goes_before_answers_are_paid_for(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
 from synth.endpoints.base import Reply
+from synth.recipes.forms import PatientTurn, Recovered, answers_form, doctor_form, questions_form, sections_form
 from synth.replies import BadReply, Parsed, json_schema, parse, split_reasoning
 
 
@@ -359,6 +360,65 @@ def test_a_json_reply_may_hold_a_patient_who_apologizes() -> None:
     text = '{"title": "I am sorry, but I can\'t help with that", "score": 1}'
     assert parse(reply(text), Form).value.score == 1
     assert bad(text[:-1]).reason == "not_json"
+
+
+IN_FORMS = [
+    *REFUSALS,
+    "I'm sorry, I can't answer your questions in this moment.",
+    "As an AI language model, I have no opinion.",
+    "I'm just an AI, and this is for doctors.",
+    "<think>They want a drug.</think> I'm sorry, but I can't help with that.",
+]
+HARMLESS = [
+    "I can't breathe when I lie down.",
+    "I'm sorry to hear that you cannot sleep.",
+    "I'm sorry to hear that you cannot sleep. Does anything help?",
+    "I'm sorry, I can't say yet what it is. Let me take an ECG.",
+    "As an aid to diagnosis, which test is best?",
+    "I can't help but think of angina.",
+]
+
+
+@pytest.mark.parametrize("text", IN_FORMS)
+def test_a_refusal_inside_a_form_is_a_refusal(text: str) -> None:
+    forms: list[tuple[dict[str, object], type[BaseModel]]] = [
+        ({"questions": [text]}, questions_form(1)),
+        ({"answers": ["Rest a while.", text]}, answers_form(2, 4096)),
+        ({"thought": "I weigh it.", "summarization": text}, sections_form(4096)),
+        ({"answer": text}, Recovered),
+        (DOCTOR | {"say": text}, doctor_form(("ask",))),
+    ]
+    for value, form in forms:
+        error = bad(json.dumps(value), form)
+        assert (error.reason, error.final) == ("refusal", True)
+    assert parse(reply(json.dumps({"say": text})), PatientTurn).value.say == text.strip()  # patients may say so
+
+
+DOCTOR: dict[str, object] = {
+    "thought": "It may be angina.",
+    "differential": [{"diagnosis": "Angina", "probability": 0.5}],
+    "action": "ask",
+    "argument": "onset",
+}
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_ordinary_words_in_a_form_are_no_refusal(text: str) -> None:
+    said = parse(reply(json.dumps(DOCTOR | {"say": text, "thought": text})), doctor_form(("ask",))).value
+    assert said.say == said.thought == text
+
+
+def test_a_refusal_after_its_reasoning_is_one() -> None:
+    text = "<think>They ask for a dose.</think>\nI'm sorry, but I can't help with that."
+    assert bad(text, None).reason == "refusal"
+    assert parse(reply("<think>I cannot help with that? I can.</think> Rest."), None).value.endswith("Rest.")
+
+
+def test_who_must_diagnose_may_speak_longer() -> None:
+    say = "This is angina. " * 80
+    closing = parse(reply(json.dumps(DOCTOR | {"action": "diagnose", "say": say})), doctor_form(("diagnose",)))
+    assert len(closing.value.say) > 1000
+    assert bad(json.dumps(DOCTOR | {"say": say}), doctor_form(("ask", "diagnose"))).reason == "schema"
 
 
 def test_a_refusal_by_the_server_goes_before_the_text() -> None:

@@ -115,6 +115,19 @@ def _refusal(tmp_path: Path) -> str:
     return f"refused: {tmp_path / 'run'}: {holds}; wait for its end, or stop it and run the same command again\n"
 
 
+def test_another_lock_file_is_another_lock_and_named_when_taken(tmp_path: Path) -> None:
+    with (
+        RunLock(tmp_path),
+        RunLock(tmp_path, name="00000.lock"),
+        RunLock(tmp_path, name="00001.lock"),
+        pytest.raises(UserError, match=r"00001\.lock: .*works in this run folder already"),
+        RunLock(tmp_path, name="00001.lock"),
+    ):
+        pass
+    with RunLock(tmp_path, name="00001.lock"):
+        pass
+
+
 def test_an_error_inside_frees_the_lock(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), RunLock(tmp_path):
         _ = 1 / 0

@@ -328,6 +328,24 @@ def test_the_limit_counts_accepted_seeds_and_stops_reading(tmp_path: Path) -> No
     assert [seed.id for seed in read_seeds(spec, 1, 9)] == ["2"]
 
 
+def test_the_digest_covers_all_that_comes_out_of_a_run(tmp_path: Path) -> None:
+    row = {"id": "a", "text": "Angina.", "source": "book", "license": "cc0-1.0"}
+    texts = [
+        [row],
+        [row | {"source": "leaflet"}],
+        [row | {"license": "cc-by-4.0"}],
+        [row, {"id": "b"}],
+        [{"id": "b"}, row],
+        [row, {"id": "b", "text": 7}],
+    ]
+    digests = []
+    for rows in texts:
+        path = tmp_path / "seeds.jsonl"
+        path.write_text("".join(json.dumps(one) + "\n" for one in rows))
+        digests.append(plan_seeds(SeedsSpec(source=str(path), origin="source", license="license")).digest)
+    assert len(set(digests)) == len(digests)
+
+
 def test_long_texts_are_cut_and_the_plan_counts_what_is_left(tmp_path: Path) -> None:
     text = "He took 2.5 mg of it. " * 100
     spec = source(tmp_path, json_lines([{"id": 1, "text": text}]), max_tokens=50)
