@@ -170,16 +170,17 @@ def _lock_spec(setup: Setup, *, accept: bool) -> None:
     # Looked for before the lock is read: another process of this run writes its lock first.
     journals = any((setup.run / "journal").glob("*.sqlite"))
     lock = read_lock(path)
-    if lock is not None and lock["fingerprint"] != setup.fingerprint:
+    same = lock is not None and lock["fingerprint"] == setup.fingerprint
+    if lock is not None and not same:
         check_lock(setup, lock)
-    if (lock is None and journals) or (lock is not None and lock["fingerprint"] != setup.fingerprint):
+    if not same and (lock is not None or journals):
         changes = None if accept else asyncio.run(find_changes(setup))
         if changes is not None:
             raise UserError(
                 f"{setup.run}: made with another spec: {changes}; "
                 f"pass --accept-changes to do so, or choose another folder with --out"
             )
-    if lock is None or lock["fingerprint"] != setup.fingerprint or lock["versions"] != versions():
+    if lock is None or not same or lock["versions"] != versions():
         hashes = {template.name: template.sha256 for template in setup.templates.values()}
         write_lock(
             path,

@@ -93,7 +93,7 @@ class Run:
     async def execute(self) -> Finished:
         """Run all shards; returns early, with everything paid for in the journals, when something stops the run."""
         self.desk.spending = await _spending(self.setup)
-        seeds = sum(self._size(shard) for shard in self.shards)
+        seeds = sum(map(self.setup.seeds_in, self.shards))
         expected = sum(line.requests for line in estimate(self.setup)) * seeds / max(self.setup.seeds.count, 1)
         self.progress.begin(self.engines, self.desk.spending, seeds, expected)
         shown = asyncio.create_task(self.progress.show())
@@ -108,10 +108,6 @@ class Run:
             await self.engines.close()
         self._finished.error = self._error
         return self._finished
-
-    def _size(self, shard: int) -> int:
-        start, stop = self.setup.shard_bounds(shard)
-        return stop - start
 
     async def _feed(self) -> None:
         """Open shard after shard; an error here stops the run like any other, for replies are still on their way."""

@@ -59,6 +59,11 @@ class Setup:
         start = shard * self.spec.shard_size
         return start, min(start + self.spec.shard_size, self.seeds.count)
 
+    def seeds_in(self, shard: int) -> int:
+        """Number of seeds in a shard."""
+        start, stop = self.shard_bounds(shard)
+        return stop - start
+
     def planned(self, seeds: int | None = None) -> dict[str, int]:
         """Planned rows by kind, of ``seeds`` seeds (default: all)."""
         count = self.seeds.count if seeds is None else seeds

@@ -38,16 +38,14 @@ class Shard:
     _results: dict[int, tuple[list[Kept], list[Rejected]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        start, stop = self.setup.shard_bounds(self.index)
         spec = self.setup.spec
         hardest = spec.produce.reasoning.hardest if spec.produce.reasoning else None
-        self._gates = ShardGates(stop - start, spec.filters.dedup, hardest)
+        self._gates = ShardGates(self.size, spec.filters.dedup, hardest)
 
     @property
     def size(self) -> int:
         """Number of seeds."""
-        start, stop = self.setup.shard_bounds(self.index)
-        return stop - start
+        return self.setup.seeds_in(self.index)
 
     def open_seed(self, position: int, seed: Seed) -> asyncio.Task[None]:
         """Start the seed at ``position`` of this shard."""

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,13 +26,6 @@ from tests.synth.helpers import (
     spec_for,
     stored,
 )
-
-
-@pytest.fixture
-async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
-    opened = Journal(tmp_path / "00000.sqlite")
-    yield opened
-    await opened.close()
 
 
 def fails(*errors: str) -> FaultOptions:
