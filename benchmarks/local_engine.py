@@ -27,7 +27,7 @@ from synth.endpoints.local import LocalEndpoint
 from synth.progress import Progress
 from synth.run import Run, journal_path
 from synth.setup import prepare
-from synth.spec import LocalModel
+from synth.spec_models import LocalModel
 
 CHANGES = (
     "produce.dialogues=null",

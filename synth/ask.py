@@ -18,13 +18,16 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from synth.budget import Reservation, Spending, cost
-from synth.endpoints.base import Outcome, Reply, Request
+from synth.budget import Spending, cost
+from synth.endpoints.base import Reply, Request
 from synth.endpoints.pool import Pool, Priority
 from synth.errors import ClinsynthError
+from synth.failpoints import failpoint
 from synth.journal import Entry, Journal
+from synth.ledger import QuestionLedger
 from synth.replies import BadReply, json_schema, parse
-from synth.spec import Price, Spec
+from synth.spec import Spec
+from synth.spec_models import Price
 from synth.steps import STEPS
 from synth.templates import Template
 
@@ -194,8 +197,17 @@ class Asker:
             desk.missed.append((self.seed_id, name, sample, reask, role))
             raise NotAnswered(name)
         desk.watcher.sent(step)
-        outcome = await self._send(role, request)
-        reply, price = outcome.reply, desk.prices[role]
+        price = desk.prices[role]
+        ledger = QuestionLedger(
+            self.journal, desk.spending, price, request,
+            key=key, seed_id=self.seed_id, step=name, sample=sample, reask=reask,
+        )  # fmt: skip
+        try:
+            outcome = await desk.pools[role].complete(self.priority, request, ledger)
+        except BaseException:
+            ledger.abandon()
+            raise
+        reply = outcome.reply
         entry = Entry(
             key=key,
             seed_id=self.seed_id,
@@ -210,27 +222,13 @@ class Asker:
             tokens_in=reply.tokens_in if reply else 0,
             tokens_out=reply.tokens_out if reply else 0,
             usd=cost(price, reply.tokens_in, reply.tokens_out) if reply else 0.0,
-            attempts=outcome.attempts,
+            attempts=[attempt.as_dict() for attempt in outcome.attempts],
         )
         # Awaited before this seed goes on: a kill costs at most what was in flight.
-        await self.journal.put(entry)
+        await self.journal.put(entry, ledger.ended)
+        failpoint("commit")
         desk.watcher.asked(step, entry.outcome, reply, entry.usd, replayed=False)
         return entry
-
-    async def _send(self, role: str, request: Request) -> Outcome:
-        """Put a request in the queue; the budget is asked when it leaves it, for what waits has cost nothing."""
-        spending, price = self.desk.spending, self.desk.prices[role]
-        held: list[Reservation] = []
-        reply, tries = None, 0
-        try:
-            outcome = await self.desk.pools[role].complete(
-                self.priority, request, lambda: held.append(spending.reserve(request, price))
-            )
-            reply, tries = outcome.reply, len(outcome.attempts)
-            return outcome
-        finally:
-            for reservation in held:
-                spending.settle(reservation, reply, price, tries)
 
     def rng(self, step: str) -> random.Random:
         """Random numbers for a choice of ours at ``step``; the same in every run of this spec."""

@@ -1,17 +1,19 @@
-"""Hard caps on requests, tokens and money. The worst case is reserved as a request is sent.
+"""Hard caps on requests, tokens and money. The worst case of every try is reserved before it is sent.
 
-The worst case of a request is its estimated prompt plus ``max_tokens`` of output; with what it really took the
-reservation is settled. Prompt estimates lean to the high side (:mod:`synth.tokens`), so by the server's own counts
-the caps hold. What earlier tries of the same run spent, read from the journals, counts.
+That is its estimated prompt plus ``max_tokens`` of output; with what it really took the reservation is settled. A try
+that may have been billed without a reply stays charged in full. Prompt estimates lean to the high side
+(:mod:`synth.tokens`), so by the server's own counts the caps hold. What earlier processes of the same run spent, read
+from the journals, counts.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from synth.endpoints.base import Reply, Request
+from synth.endpoints.base import Attempt, Reply, Request
 from synth.errors import BudgetReached
-from synth.spec import Budget, Price
+from synth.spec import Budget
+from synth.spec_models import Price
 from synth.tokens import estimate_tokens
 
 MESSAGE_OVERHEAD = 16
@@ -30,29 +32,26 @@ def prompt_tokens(request: Request) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What was set aside for one request."""
+    """What was set aside for one try, or charged for it."""
 
     tokens: int
     usd: float
 
 
 class Spending:
-    """What a run has spent and reserved, against its caps."""
+    """What a run has spent and reserved, against its caps. Each try of a request counts as one request."""
 
     def __init__(self, budget: Budget, *, requests: int = 0, tokens: int = 0, usd: float = 0.0) -> None:
         self.budget = budget
         self.requests, self.tokens, self.usd = requests, tokens, usd
 
     def reserve(self, request: Request, price: Price | None) -> Reservation:
-        """Set the worst case of ``request`` aside.
+        """Set the worst case of one try aside.
 
         Raises:
             BudgetReached: a cap does not cover it; nothing was reserved.
         """
         budget = self.budget
-        if budget.requests is None and budget.tokens is None and budget.usd is None:
-            self.requests += 1
-            return Reservation(0, 0.0)
         prompt = prompt_tokens(request)
         held = Reservation(prompt + request.max_tokens, cost(price, prompt, request.max_tokens))
         for name, spent, more, cap in (
@@ -70,15 +69,25 @@ class Spending:
         self.usd += held.usd
         return held
 
-    def settle(self, held: Reservation, reply: Reply | None, price: Price | None, tries: int = 1) -> None:
-        """Replace a reservation by what the request took; further tries count as requests."""
-        self.requests += tries - 1
-        if reply is not None:
-            self.tokens += reply.tokens_in + reply.tokens_out - held.tokens
-            self.usd += cost(price, reply.tokens_in, reply.tokens_out) - held.usd
-        else:
-            self.tokens -= held.tokens
-            self.usd -= held.usd
+    def settle(self, held: Reservation, reply: Reply | None, price: Price | None, attempt: Attempt) -> Reservation:
+        """Replace a reservation by what the try took, and return that: all of it where nobody knows."""
+        if reply is None and attempt.may_cost:
+            return held
+        self.release(held)
+        if attempt.arrived is not False:
+            self.requests += 1
+        if reply is None:
+            return Reservation(0, 0.0)
+        taken = Reservation(reply.tokens_in + reply.tokens_out, cost(price, reply.tokens_in, reply.tokens_out))
+        self.tokens += taken.tokens
+        self.usd += taken.usd
+        return taken
+
+    def release(self, held: Reservation) -> None:
+        """Give a reservation back: nothing was sent."""
+        self.requests -= 1
+        self.tokens -= held.tokens
+        self.usd -= held.usd
 
 
 def _figure(number: float) -> str:

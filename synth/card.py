@@ -22,7 +22,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from synth.rows import KINDS, SCHEMAS
-from synth.spec import ROLES, LocalModel, Spec
+from synth.spec import ROLES, Spec
+from synth.spec_models import LocalModel
 
 TEMPLATE = Path(__file__).parent / "data" / "card.md.jinja"
 

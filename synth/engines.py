@@ -7,14 +7,19 @@ key and loads no model.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from synth.endpoints.base import Endpoint
-from synth.endpoints.http import HttpEndpoint
+from synth.endpoints.http import http_endpoint
 from synth.endpoints.local import LocalEndpoint, model_name
 from synth.endpoints.pool import Pool
-from synth.spec import LocalModel, Price, Produce, RemoteModel, Spec
+from synth.spec import Produce, Spec
+from synth.spec_models import BatchModel, LocalModel, OpenAIModel, Price, RemoteModel, VllmModel
+
+log = logging.getLogger(__name__)
 
 
 def roles_in_use(produce: Produce) -> tuple[str, ...]:
@@ -33,7 +38,14 @@ def declared_model(model: LocalModel | RemoteModel) -> str:
 class Engines:
     """Pools by role."""
 
-    def __init__(self, spec: Spec, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        on_change: Callable[[], None],
+        *,
+        logs: Path | None = None,
+        say: Callable[[str], None] = log.warning,
+    ) -> None:
         self.declared: dict[str, str] = {}
         self.prices: dict[str, Price | None] = {}
         self.extra: dict[str, dict[str, Any]] = {}
@@ -49,7 +61,7 @@ class Engines:
             self.extra[role] = dict(model.extra_body)
             same = model.model_dump_json()
             if same not in by_model:
-                by_model[same] = Pool(role, make_endpoint(model, role), self._ready, on_change)
+                by_model[same] = Pool(role, make_endpoint(model, role, logs=logs, say=say), self._ready, on_change)
             self.pools[role] = by_model[same]
 
     @property
@@ -92,18 +104,19 @@ class Engines:
             await pool.endpoint.close()
 
 
-def make_endpoint(model: LocalModel | RemoteModel, role: str) -> Endpoint:
-    """The endpoint of a model; ``role`` names it in messages."""
+def make_endpoint(
+    model: LocalModel | RemoteModel, role: str, *, logs: Path | None = None, say: Callable[[str], None] = log.warning
+) -> Endpoint:
+    """The endpoint of a model; ``role`` names it in messages, ``logs`` is where servers of ours write."""
     if isinstance(model, LocalModel):
         return LocalEndpoint(model, role)
-    return HttpEndpoint(
-        str(model.base_url),
-        model.model,
-        role=role,
-        api_key_env=model.api_key_env,
-        max_in_flight=model.max_in_flight,
-        timeout=model.timeout,
-        retries=model.retries,
-        structured=model.structured,
-        send_seed=model.send_seed,
-    )
+    if isinstance(model, BatchModel):
+        from synth.endpoints.batch import BatchEndpoint
+
+        return BatchEndpoint(model, role)
+    if isinstance(model, VllmModel) and model.base_url is None:
+        from synth.endpoints.vllm import VllmEndpoint
+
+        return VllmEndpoint(model, role, logs)
+    assert isinstance(model, OpenAIModel | VllmModel)
+    return http_endpoint(model, list(map(str, model.base_url or [])), role, say=say)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from synth.budget import cost
 from synth.engines import declared_model
 from synth.setup import Setup
-from synth.spec import RemoteModel
+from synth.spec_models import RemoteModel
 from synth.steps import STEPS
 from synth.tokens import estimate_tokens
 

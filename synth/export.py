@@ -32,6 +32,7 @@ import pyarrow.parquet as pq
 from synth.card import CardFacts, render_card
 from synth.curate import curate
 from synth.errors import ClinsynthError
+from synth.failpoints import failpoint
 from synth.rows import KINDS, REJECTED, SCHEMAS, rejected_batch
 from synth.spec import Spec
 from synth.staging import (
@@ -87,8 +88,10 @@ def export_run(
         _copy_rejected(stages, rejected_work, facts)
         _write_rows(stages, spec, export_work, rejected_work, facts)
         _settle(facts, planned)
+        failpoint("export")
         (export_work / "README.md").write_text(render_card(spec, facts), encoding="utf-8")
         write_json(export_work / "manifest.json", _manifest(export_work, spec, facts))
+        failpoint("manifest")
         replace_folder(rejected_work, rejected)
         replace_folder(export_work, export)
     return ExportResult(

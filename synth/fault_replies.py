@@ -3,12 +3,12 @@
 The generator is seeded with the hash of the body (JSON with sorted keys), so equal bodies get equal replies, from any
 server and at any time. Structured replies are valid for the request's schema; prose is nonsense. Tokens are words.
 
-No input or output here, no latency and no injected errors: see :mod:`synth.fault_server`.
+No input or output here, no latency and no faults but refusals and cut JSON: the others are in
+:mod:`synth.fault_kinds`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import sys
@@ -17,33 +17,18 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
+from synth.fault_kinds import REFUSALS
 from synth.fault_options import FaultOptions
+from synth.fault_stats import canonical_hash
+from synth.fault_tokens import MOST_ALTERNATIVES, logprobs, words_of
 from synth.prose import between, pick, sentence
 from synth.schema_values import compile_schema
 
-_REFUSALS = (
-    "I'm sorry, but I can't help with that request.",
-    "I cannot provide medical advice. Please consult a qualified professional.",
-    "As an AI, I am not able to assist with this.",
-)
 _ANY_OBJECT = {"properties": {"answer": {"type": "string"}, "score": {"type": "integer", "minimum": 1, "maximum": 10}}}
 
 
 class Refused(Exception):
     """Arguments: status, message and code of an error reply."""
-
-
-def error_body(status: int, message: str, code: str | None) -> dict[str, Any]:
-    """Return the body of an error reply."""
-    kind = {429: "rate_limit_error"}.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
-
-
-def _words(message: dict[str, Any]) -> int:
-    content = message.get("content") or ""
-    if isinstance(content, list):
-        content = " ".join(str(part.get("text", "")) for part in content)
-    return len(content.split())
 
 
 def parse(raw: bytes) -> dict[str, Any]:
@@ -55,11 +40,12 @@ def parse(raw: bytes) -> dict[str, Any]:
         for message in body["messages"]:
             if not isinstance(message["role"], str):
                 raise TypeError("role must be a string")
-            _words(message)
+            words_of(message)
         if body.get("stream") or body.get("n") not in (None, 1):
             raise ValueError("stream and several choices are not supported")
         if not isinstance(limit := _limit(body), int) or limit < 1:
             raise ValueError(f"max_tokens must be a positive integer, not {limit!r}")
+        _alternatives(body)
     except KeyError as error:
         raise Refused(400, f"missing key: {error}", None) from error
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -68,12 +54,24 @@ def parse(raw: bytes) -> dict[str, Any]:
 
 
 def _limit(body: dict[str, Any]) -> Any:
-    return next((body[k] for k in ("max_completion_tokens", "max_tokens") if body.get(k) is not None), sys.maxsize)
+    limit = body.get("max_completion_tokens")
+    limit = body.get("max_tokens") if limit is None else limit
+    return sys.maxsize if limit is None else limit
+
+
+def _alternatives(body: dict[str, Any]) -> int | None:
+    """Return how many log probabilities a token is to get, or None for no log probabilities at all."""
+    wanted, top = body.get("logprobs") or False, body.get("top_logprobs")
+    if not isinstance(wanted, bool):
+        raise TypeError("logprobs must be true or false")
+    if top is not None and not (wanted and isinstance(top, int) and 0 <= top <= MOST_ALTERNATIVES):
+        raise ValueError(f"top_logprobs must be 0 to {MOST_ALTERNATIVES}, and logprobs true")
+    return (top or 0) if wanted else None
 
 
 def _cut(text: str, words: int) -> str:
     """Return the text up to the end of so many words."""
-    if len(text.split()) <= words:
+    if len(text) <= words or len(text.split()) <= words:  # no more words than characters
         return text
     ends = [match.end() for _, match in zip(range(words), re.finditer(r"\S+", text), strict=False)]
     return text[: ends[-1]] if ends else ""
@@ -100,9 +98,20 @@ def _structured(body: dict[str, Any], rng: Random) -> str | None:
         raise Refused(400, f"response_format: {type(error).__name__}: {error}", None) from error
 
 
-def reply_to(body: dict[str, Any], options: FaultOptions) -> dict[str, Any]:
-    """Return the chat completion for a parsed body; the same for equal bodies and equal options."""
-    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).digest()
+def fault_of(digest: bytes, options: FaultOptions) -> str:
+    """Return the content fault that the body with this hash gets, by its hash alone, or ""."""
+    if not options.content_fault_rate:
+        return ""
+    rng = Random(b"content fault" + digest)
+    return pick(rng, options.content_faults) if rng.random() < options.content_fault_rate else ""
+
+
+def reply_to(body: dict[str, Any], options: FaultOptions, digest: bytes | None = None) -> dict[str, Any]:
+    """Return the chat completion for a parsed body, without its faults; the same for equal bodies and equal options.
+
+    ``digest`` is the body's ``canonical_hash``, where the caller has it already.
+    """
+    digest = canonical_hash(body) if digest is None else digest
     rng = Random(int.from_bytes(digest))
     refuses, breaks = rng.random() < options.refusal_rate, rng.random() < options.bad_json_rate
     structured = _structured(body, rng)
@@ -110,7 +119,7 @@ def reply_to(body: dict[str, Any], options: FaultOptions) -> dict[str, Any]:
     finish, left = "stop", _limit(body)
     if content is None:
         drawn = " ".join(sentence(rng) for _ in range(between(rng, 2, 7))) if structured is None else structured
-        content = pick(rng, _REFUSALS) if refuses else drawn
+        content = pick(rng, REFUSALS) if refuses else drawn
         if breaks and structured is not None and not refuses:
             content, finish = content[: len(content) // 2], "length"
     message: dict[str, Any] = {"role": "assistant"}
@@ -126,12 +135,14 @@ def reply_to(body: dict[str, Any], options: FaultOptions) -> dict[str, Any]:
     elif thought is not None:
         message["reasoning" if options.reasoning == "field" else "reasoning_content"] = thought
     message["content"] = said if said or thought is None else None
-    prompt = sum(_words(item) for item in body["messages"])
+    alternatives = _alternatives(body)
+    chances = None if alternatives is None else logprobs(message["content"] or "", rng, alternatives)
+    prompt = sum(len(words_of(item)) for item in body["messages"])
     return {
         "id": f"chatcmpl-{digest.hex()[:24]}",
         "object": "chat.completion",
         "created": 0,
         "model": body["model"],
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
+        "choices": [{"index": 0, "message": message, "logprobs": chances, "finish_reason": finish}],
         "usage": {"prompt_tokens": prompt, "completion_tokens": tokens, "total_tokens": prompt + tokens},
     }

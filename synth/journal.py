@@ -5,6 +5,9 @@ A row that :meth:`Journal.put` has acknowledged survives ``kill -9`` and power l
 thread that no cancelled task can stop. Reads use a second connection on the caller's thread and see what has been
 acknowledged.
 
+Before a request is sent its :class:`Intent` is committed, together with others; the commit of the reply takes it away.
+An intent without an end is a request that was in flight when the process died: :meth:`Journal.lost` names it.
+
 Each row carries a checksum; one that does not fit counts as absent, so that its question is asked again. Rows that a
 retry replaced or that were damaged are set aside: their requests, tokens and dollars still count in the totals.
 
@@ -14,39 +17,35 @@ What it does not do: decide what to ask, hash questions, check what it does not 
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import logging
-import queue
 import sqlite3
-import threading
-import time
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from filters.text import storable
-from synth.errors import ClinsynthError, UserError
-from synth.journal_file import HEADER, INSERT, SET_ASIDE, TOTALS, cure, open_journal
-from synth.journal_rows import Entry, Slot, Totals, checksum, decode, encode, json_bytes
+from synth.errors import UserError
+from synth.journal_file import (
+    END,
+    FORGET,
+    HEADER,
+    INSERT,
+    INTEND,
+    LOST,
+    SET_ASIDE,
+    SETTLE,
+    TOTALS,
+    cure,
+    open_journal,
+)
+from synth.journal_rows import Ended, Entry, Intent, Slot, Totals, checksum, decode, encode, json_bytes
+from synth.journal_writer import JournalWriteError, JournalWriter, Statement
 
-__all__ = ["Entry", "Journal", "JournalWriteError", "Slot", "Totals"]
+__all__ = ["Ended", "Entry", "Intent", "Journal", "JournalWriteError", "Slot", "Totals"]
 
 log = logging.getLogger(__name__)
-
-
-class JournalWriteError(ClinsynthError):
-    """The journal cannot be written: disk full, I/O error. What :meth:`Journal.put` acknowledged before is safe."""
-
-
-class _Job(NamedTuple):
-    """Work for the writer: a row to insert, its request still to be compressed, and who waits for it."""
-
-    row: tuple[Any, ...]
-    request: bytes
-    done: asyncio.Future[None]
 
 
 class Journal:
@@ -61,17 +60,16 @@ class Journal:
     def __init__(self, path: Path, *, group_wait: float = 0.002) -> None:
         """Open ``path``. ``group_wait``: seconds that the first row of a group waits for others."""
         self.path = path
-        self.commits = 0
-        self._group_wait = group_wait
         self._damaged_rows: set[int] = set()
-        self._failure: str | None = None
         self._closed = False
-        # A new row, the number of a damaged row to remove, or None: the end.
-        self._jobs: queue.SimpleQueue[_Job | int | None] = queue.SimpleQueue()
-        self._writer, self._reader = open_journal(path)
-        # A daemon: a command that dies before close() must not hang; what it awaited is committed already.
-        self._thread = threading.Thread(target=self._write_groups, name=f"journal {path.name}", daemon=True)
-        self._thread.start()
+        connection, self._reader = open_journal(path)
+        self._writer = JournalWriter(path, connection, group_wait)
+        self._attempts = int(self._read("SELECT TOTAL(id) FROM (SELECT MAX(id) AS id FROM attempts)")[0][0])
+
+    @property
+    def commits(self) -> int:
+        """Transactions so far."""
+        return self._writer.commits
 
     def get(self, key: str) -> Entry | None:
         """Return the entry of ``key`` without its request, or None when it was never asked or its row is damaged.
@@ -106,22 +104,49 @@ class Journal:
             return None
         return request
 
-    async def put(self, entry: Entry) -> None:
+    async def intend(self, intent: Intent) -> int:
+        """Write that a request is about to be sent; return its number when that is on disk.
+
+        Raises:
+            JournalWriteError: the disk refused: it must not be sent.
+        """
+        self._attempts += 1
+        number = self._attempts
+        values = (number, intent.key, storable(intent.seed_id), storable(intent.step), *intent[4:])
+        await self._writer.commit([(INTEND, values)])
+        return number
+
+    def end(self, ended: Ended) -> None:
+        """Write how an attempt ended; it is on disk with the next commit."""
+        self._writer.write([_ending(ended)])
+
+    async def put(self, entry: Entry, ended: Sequence[Ended] = ()) -> None:
         """Write ``entry`` in place of any row of its key; return when it is on disk.
 
-        Texts are made storable: lone surrogates become U+FFFD. Cancelling the call does not take the row back.
+        ``ended`` are the attempts made for it. Texts are made storable: lone surrogates become U+FFFD. Cancelling the
+        call does not take the row back.
 
         Raises:
             JournalWriteError: the disk refused; from then on every put fails at once.
             ValueError: a number is not finite or exceeds 64 bits (this row only).
         """
-        if self._closed:
-            raise RuntimeError(f"{self.path}: the journal is closed")
-        if self._failure is not None:
-            raise JournalWriteError(self._failure)
-        done = asyncio.get_running_loop().create_future()
-        self._jobs.put(_Job(encode(entry), json_bytes(entry.request), done))
-        await done
+        row = encode(entry)
+        statements: list[Statement] = []
+        for attempt in ended:
+            kept: list[Statement] = [_ending(attempt), (SETTLE, (attempt.id,))]
+            statements += kept if attempt.kept else [(FORGET, (attempt.id,))]
+        statements += [(SET_ASIDE + "key = ?", row[:1]), (INSERT, row)]
+        await self._writer.commit(statements, json_bytes(entry.request))
+
+    def lost(self) -> list[Intent]:
+        """Return the requests that were in flight when a run ended, and mark them: the next call has others.
+
+        For the one process that works on the shard; another's requests in flight would count as lost.
+        """
+        lost = [Intent(*row) for row in self._read(LOST)]
+        if lost:
+            self._writer.write([_ending(Ended(one.id, "lost", None, one.tokens, one.usd)) for one in lost])
+        return lost
 
     def slots(self, seed_ids: Collection[str]) -> Iterator[Slot]:
         """Yield what has been asked about the given seeds, seed by seed, ordered by step, sample and re-ask."""
@@ -132,8 +157,11 @@ class Journal:
 
     def totals(self) -> Totals:
         """Return sums over all rows."""
-        requests, replies, failures, tokens_in, tokens_out, usd = self._read(TOTALS)[0]
-        return Totals(int(requests), int(replies), int(failures), int(tokens_in), int(tokens_out), usd)
+        *counts, usd, lost_usd = self._read(TOTALS)[0]
+        requests, answered, replies, failures, tokens_in, tokens_out, uncertain, lost_tokens = map(int, counts)
+        return Totals(
+            requests, answered, replies, failures, tokens_in, tokens_out, usd, uncertain, lost_tokens, lost_usd
+        )
 
     def count(self) -> int:
         """Return the number of entries."""
@@ -145,8 +173,7 @@ class Journal:
             return
         self._closed = True
         self._reader.close()
-        self._jobs.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await self._writer.close()
 
     def _read(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         try:
@@ -162,57 +189,9 @@ class Journal:
         if rowid not in self._damaged_rows:
             self._damaged_rows.add(rowid)
             # By its number, not its key: a put() of the same key may be on its way to the disk.
-            self._jobs.put(rowid)
-
-    def _write_groups(self) -> None:
-        """Commit groups of jobs until the None that close() sends; runs in the writer's thread."""
-        closing = False
-        while not closing:
-            jobs = [self._jobs.get()]
-            if jobs[0] is not None:
-                time.sleep(self._group_wait)
-            while not self._jobs.empty():
-                jobs.append(self._jobs.get())
-            closing = None in jobs
-            if jobs != [None] and self._failure is None:
-                self._commit(jobs)
-            _settle([job.done for job in jobs if isinstance(job, _Job)], self._failure)
-        with contextlib.suppress(sqlite3.Error):  # on a full disk the rows stay safe in the log
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._writer.close()
-
-    def _commit(self, jobs: list[_Job | int | None]) -> None:
-        execute = self._writer.execute
-        try:
-            execute("BEGIN IMMEDIATE")
-            for job in jobs:
-                if isinstance(job, _Job):
-                    execute(SET_ASIDE + "key = ?", job.row[:1])
-                    execute(INSERT, (*job.row, zlib.compress(job.request, 1)))
-                elif job is not None:
-                    execute(SET_ASIDE + "rowid = ?", (job,))
-                    execute("DELETE FROM entries WHERE rowid = ?", (job,))
-            execute("COMMIT")
-            self.commits += 1
-        except Exception as error:  # whatever it is, those who wait must hear of it
-            reason = f"{self.path}: cannot write the journal: {error}; {cure(self.path, error)}"
-            self._failure = f"{reason} (every reply acknowledged so far is safe)"
-            with contextlib.suppress(sqlite3.Error):
-                execute("ROLLBACK")
+            gone = [(SET_ASIDE + "rowid = ?", (rowid,)), ("DELETE FROM entries WHERE rowid = ?", (rowid,))]
+            self._writer.write(gone)
 
 
-def _settle(waiting: list[asyncio.Future[None]], failure: str | None) -> None:
-    """Wake those who wait; called in the writer's thread."""
-
-    def wake() -> None:
-        for done in waiting:
-            if done.done():  # its put() was cancelled
-                continue
-            if failure is None:
-                done.set_result(None)
-            else:
-                done.set_exception(JournalWriteError(failure))
-
-    if waiting:
-        with contextlib.suppress(RuntimeError):  # the loop is closed already; the rows are committed all the same
-            waiting[0].get_loop().call_soon_threadsafe(wake)
+def _ending(ended: Ended) -> Statement:
+    return END, (ended.outcome, ended.arrived, ended.tokens, ended.usd, ended.id)

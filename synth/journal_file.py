@@ -16,7 +16,8 @@ from pathlib import Path
 from synth.errors import UserError
 
 APPLICATION_ID = 0x636C696E  # "clin": tells a journal from any other SQLite file
-VERSION = 1
+VERSION = 2
+"""2 added the table of attempts; a journal of version 1 gets it when it is opened."""
 HEADER = "key, seed_id, step, sample, reask, role, model, outcome, requests, tokens_in, tokens_out, usd"
 # The request comes last so that reading a reply need not walk over it; the index alone answers slots() and totals().
 SCHEMA = f"""
@@ -29,15 +30,30 @@ CREATE TABLE IF NOT EXISTS entries (
 CREATE INDEX IF NOT EXISTS slots
   ON entries (seed_id, step, sample, reask, key, outcome, requests, tokens_in, tokens_out, usd);
 CREATE TABLE IF NOT EXISTS replaced (key, outcome, requests, tokens_in, tokens_out, usd, body);
+CREATE TABLE IF NOT EXISTS attempts (
+  id INTEGER PRIMARY KEY, key TEXT NOT NULL, seed_id TEXT NOT NULL, step TEXT NOT NULL, sample INTEGER NOT NULL,
+  reask INTEGER NOT NULL, tokens INTEGER NOT NULL, usd REAL NOT NULL,
+  outcome TEXT NOT NULL DEFAULT '', arrived INTEGER, settled INTEGER NOT NULL DEFAULT 0
+);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """
 INSERT = f"INSERT OR REPLACE INTO entries ({HEADER}, checksum, body, request) VALUES ({', '.join('?' * 15)})"
 SET_ASIDE = "INSERT INTO replaced SELECT key, outcome, requests, tokens_in, tokens_out, usd, body FROM entries WHERE "
+INTEND = "INSERT INTO attempts (id, key, seed_id, step, sample, reask, tokens, usd) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+END = "UPDATE attempts SET outcome = ?, arrived = ?, tokens = ?, usd = ? WHERE id = ?"
+SETTLE = "UPDATE attempts SET settled = 1 WHERE id = ?"
+FORGET = "DELETE FROM attempts WHERE id = ?"
+LOST = "SELECT id, key, seed_id, step, sample, reask, tokens, usd FROM attempts WHERE outcome = '' ORDER BY id"
+# An attempt that is settled is counted in the requests of its entry.
 TOTALS = """
-SELECT TOTAL(requests), TOTAL(ok), TOTAL(failed), TOTAL(tokens_in), TOTAL(tokens_out), TOTAL(usd) FROM (
-  SELECT requests, outcome = 'ok' AS ok, outcome <> 'ok' AS failed, tokens_in, tokens_out, usd FROM entries
-  UNION ALL SELECT requests, 0, 0, tokens_in, tokens_out, usd FROM replaced)
+SELECT TOTAL(requests), TOTAL(answered), TOTAL(ok), TOTAL(failed), TOTAL(tokens_in), TOTAL(tokens_out),
+  TOTAL(uncertain), TOTAL(lost_tokens), TOTAL(usd), TOTAL(lost_usd)
+FROM (
+  SELECT requests, outcome = 'ok' AS answered, outcome = 'ok' AS ok, outcome <> 'ok' AS failed, tokens_in, tokens_out,
+    usd, 0 AS uncertain, 0 AS lost_tokens, 0 AS lost_usd FROM entries
+  UNION ALL SELECT requests, outcome = 'ok', 0, 0, tokens_in, tokens_out, usd, 0, 0, 0 FROM replaced
+  UNION ALL SELECT NOT settled AND arrived IS NOT 0, 0, 0, 0, 0, 0, 0, arrived IS NULL, tokens, usd FROM attempts)
 """
 
 
@@ -56,7 +72,7 @@ def open_journal(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
             if writer.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
                 raise UserError(f"{path}: this disk has no shared memory for SQLite; choose --out on a local disk")
             writer.execute("PRAGMA synchronous = FULL")
-            if not writer.execute("PRAGMA application_id").fetchone()[0]:
+            if writer.execute("PRAGMA user_version").fetchone()[0] < VERSION:
                 writer.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
             reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             on_error.callback(reader.close)

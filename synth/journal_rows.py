@@ -48,6 +48,11 @@ class Entry:
     attempts: list[dict[str, Any]]
     """Every request that was sent for it, the last one included: outcome, HTTP status, detail."""
 
+    @property
+    def requests(self) -> int:
+        """Attempts that were sent; those that found no server were not."""
+        return sum(attempt.get("arrived") is not False for attempt in self.attempts)
+
 
 class Slot(NamedTuple):
     """One question that has been asked. A place in a recipe has several when its template or model was changed."""
@@ -62,17 +67,59 @@ class Slot(NamedTuple):
     usd: float
 
 
+class Intent(NamedTuple):
+    """A request about to be sent, or sent without an end that is known: what it may cost at most."""
+
+    id: int
+    """Number of the attempt within its journal."""
+    key: str
+    seed_id: str
+    step: str
+    sample: int
+    reask: int
+    tokens: int
+    usd: float
+
+
+class Ended(NamedTuple):
+    """How an attempt ended, and what it may have cost though no reply of use came of it."""
+
+    id: int
+    outcome: str
+    arrived: bool | None
+    """As in :class:`synth.endpoints.base.Attempt`."""
+    tokens: int
+    usd: float
+
+    @property
+    def kept(self) -> bool:
+        """Whether the ledger has to remember it: nobody knows whether it arrived, or it may have been billed."""
+        return self.arrived is None or self.tokens > 0
+
+
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over a journal. Tokens, dollars and requests include rows that a retry replaced; the counts do not."""
+    """Sums over a journal. Tokens, dollars and requests include rows that a retry replaced; the counts do not.
+
+    ``requests = answered + failed attempts + uncertain``: what the servers have counted as well, but for uncertain
+    ones that never reached them.
+    """
 
     requests: int
     """Attempts that were sent."""
+    answered: int
+    """Attempts that brought a reply."""
     replies: int
     failures: int
+    """Questions that failed for good."""
     tokens_in: int
     tokens_out: int
     usd: float
+    uncertain: int
+    """Attempts with an end that nobody knows: cut off, timed out, or in flight when the process ended."""
+    lost_tokens: int
+    """At most so many tokens of attempts that may have been billed without a reply of use; not in the sums above."""
+    lost_usd: float
 
 
 def encode(entry: Entry) -> tuple[Any, ...]:
@@ -86,7 +133,7 @@ def encode(entry: Entry) -> tuple[Any, ...]:
         raise ValueError(f"{entry.key}: a number is not finite or exceeds 64 bits: {(*numbers, entry.usd)}")
     header = (
         entry.key, storable(entry.seed_id), storable(entry.step), int(entry.sample), int(entry.reask),
-        storable(entry.role), storable(entry.model), storable(entry.outcome), len(entry.attempts),
+        storable(entry.role), storable(entry.model), storable(entry.outcome), entry.requests,
         int(entry.tokens_in), int(entry.tokens_out), entry.usd + 0.0,  # + 0.0: SQLite does not keep -0.0
     )  # fmt: skip
     body = json_bytes({"reply": entry.reply, "attempts": entry.attempts})

@@ -21,7 +21,7 @@ from synth.budget import Spending
 from synth.engines import Engines
 from synth.errors import RunInterrupted, UserError
 from synth.estimate import estimate
-from synth.journal import Journal
+from synth.journal import Intent, Journal
 from synth.progress import Progress
 from synth.rows import Rejected, row_id
 from synth.run_lock import RunLock
@@ -32,6 +32,7 @@ from synth.spec import Budget
 from synth.staging import disk_errors, stage_facts, write_stage
 
 OPEN_SHARDS = 2
+LOST_SHOWN = 3
 
 
 @dataclass(slots=True)
@@ -70,7 +71,7 @@ class Run:
         self.shards = shards
         self.replay_only = replay_only
         self._changed = asyncio.Event()
-        self.engines = Engines(setup.spec, self._changed.set)
+        self.engines = Engines(setup.spec, self._changed.set, logs=setup.run / "logs", say=progress.say)
         self.desk = Desk(
             spec=setup.spec,
             templates=setup.templates,
@@ -135,7 +136,10 @@ class Run:
                 stage = stage_path(self.setup.run, index)
                 with disk_errors(stage):
                     shutil.rmtree(stage)
-        shard = Shard(self.setup, index, self.desk, Journal(path), self.stop, self.progress.warn)
+        journal = Journal(path)
+        if not self.replay_only and (lost := journal.lost()):
+            self.progress.say(_named(lost, path))
+        shard = Shard(self.setup, index, self.desk, journal, self.stop, self.progress.warn)
         self._open[index] = shard
         return shard
 
@@ -251,9 +255,21 @@ async def _spending(setup: Setup) -> Spending:
             finally:
                 await journal.close()
             requests += totals.requests
-            tokens += totals.tokens_in + totals.tokens_out
-            usd += totals.usd
+            tokens += totals.tokens_in + totals.tokens_out + totals.lost_tokens
+            usd += totals.usd + totals.lost_usd
     return Spending(setup.spec.budget, requests=requests, tokens=tokens, usd=usd)
+
+
+def _named(lost: list[Intent], path: Path) -> str:
+    """What an earlier process may have paid for in vain: some by name, all of them in the journal."""
+    places = ", ".join(f"{one.step} of {one.seed_id}" for one in lost[:LOST_SHOWN])
+    more = f" and {len(lost) - LOST_SHOWN} more" if len(lost) > LOST_SHOWN else ""
+    tokens, usd = sum(one.tokens for one in lost), sum(one.usd for one in lost)
+    money = f", ${usd:,.4f}" if usd else ""
+    return (
+        f"{len(lost)} requests were in flight when the last run ended and may have been billed (at most {tokens:,} "
+        f"tokens{money}): {places}{more}; the table attempts of {path} lists them"
+    )
 
 
 def _bad_seed(bad: BadSeed) -> Rejected:

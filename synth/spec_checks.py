@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from filters.near_duplicates import choose_bands, lowest_threshold
-from synth.spec import ROLES, Preferences, Produce, RemoteModel, Spec
+from synth.spec import ROLES, Preferences, Produce, Spec
 from synth.spec_errors import SECRET
+from synth.spec_models import RemoteModel, VllmModel
 from synth.spec_yaml import Finding, Loc
 
 SEED_FILE = re.compile(r"\.(parquet|(jsonl|ndjson|csv|tsv)(\.(gz|bz2|xz|zst))?)$", re.IGNORECASE)
@@ -132,14 +133,26 @@ def _endpoints(spec: Spec) -> Iterator[Finding]:
         model = getattr(spec.models, role)
         if not isinstance(model, RemoteModel):
             continue
-        url = model.base_url
-        if url.username is not None or url.password is not None:
-            yield Finding(("models", role, "base_url"), "holds a user name or password: name a key in api_key_env")
-        elif url.query is not None or url.fragment is not None:
-            yield Finding(("models", role, "base_url"), "ends in a query (?…) or fragment (#…): remove it")
+        yield from _urls(model, ("models", role))
         if model.api_key_env is not None and not _is_name(model.api_key_env):
             message = "must be the NAME of an environment variable, such as OPENAI_API_KEY, never the key itself"
             yield Finding(("models", role, "api_key_env"), message)
+
+
+def _urls(model: RemoteModel, loc: Loc) -> Iterator[Finding]:
+    given = getattr(model, "base_url", None)
+    urls = given if isinstance(given, list) else [given] if given is not None else []
+    for at, url in enumerate(urls):
+        place = (*loc, "base_url", at) if len(urls) > 1 else (*loc, "base_url")
+        if url.username is not None or url.password is not None:
+            yield Finding(place, "holds a user name or password: name a key in api_key_env")
+        elif url.query is not None or url.fragment is not None:
+            yield Finding(place, "ends in a query (?…) or fragment (#…): remove it")
+        elif url in urls[:at]:
+            yield Finding(place, "is listed twice: keep one")
+    if isinstance(model, VllmModel) and urls:
+        for name in sorted(model.model_fields_set & {"args", "replicas", "python", "env", "start_timeout"}):
+            yield Finding((*loc, name), "is for a server that we start: remove it, or base_url")
 
 
 def _is_name(text: str) -> bool:

@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 from synth.spec import STEPS, Spec
 from synth.spec_yaml import Document, Finding, Loc
 
-ENGINES = ("local", "openai", "vllm")
+ENGINES = ("local", "openai", "vllm", "openai-batch")
 
 SECRET = re.compile(r"(?=.*\d)(Bearer\s+\S+|(sk|hf|gsk|xai|nvapi|ghp|pk)[-_][\w-]{16,}|AIza[\w-]{20,})")
 """How keys of common services begin; compared with whole values."""
@@ -172,8 +172,6 @@ def _worded(detail: ErrorDetails, raw: Any) -> Finding:
         what = "engine is missing" if kind == "union_tag_not_found" else "unknown engine"
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return Finding((*loc, "engine"), f"{what}: one of {', '.join(ENGINES)}{hint}")
-    if kind == "missing" and key == "base_url" and isinstance(around, dict) and around.get("engine") == "vllm":
-        return Finding(loc, "base_url is missing: start the server with `vllm serve MODEL` and give its URL")
     if kind == "missing":
         return Finding(loc, f"{key} is missing: {_MISSING.get(key, 'add it')}")
     if kind == "extra_forbidden":

@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth.errors import ClinsynthError
+from synth.failpoints import failpoint
 from synth.rows import KINDS, REJECTED, SCHEMAS, Kept, Rejected, kept_batch, rejected_batch
 
 GROUP_ROWS = 1000
@@ -119,7 +120,9 @@ def write_stage(folder: Path, kept: Sequence[Kept], rejected: Sequence[Rejected]
                     file.write(rejected_batch(rejected[start : start + BATCH_ROWS]))
             files = {path.name: sha256_of(path) for path in sorted(work.iterdir())}
             write_json(work / _DONE, {"facts": dict(facts), "files": files})
+            failpoint("stage")
             replace_folder(work, folder)
+            failpoint("staged")
 
 
 def stage_facts(folder: Path) -> dict[str, Any] | None:
@@ -187,6 +190,7 @@ def replace_folder(work: Path, folder: Path) -> None:
     had_one = folder.exists()
     if had_one:
         folder.rename(old)
+        failpoint("rename")
     try:
         work.rename(folder)
     except OSError:
@@ -194,6 +198,7 @@ def replace_folder(work: Path, folder: Path) -> None:
             old.rename(folder)
         raise
     _sync(folder.parent)
+    failpoint("exported")
     if had_one:
         # Under the name of a temporary folder a half-removed old one can never be taken for whole.
         shutil.rmtree(old.rename(work), ignore_errors=True)

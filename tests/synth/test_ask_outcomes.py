@@ -234,6 +234,7 @@ async def test_a_stopped_pool_sends_nothing_and_gives_its_money_back(journal: Jo
             desk.pools["judge"].stop(RunInterrupted("enough"))
             with pytest.raises(RunInterrupted):
                 await score(asker(desk, journal))
+            assert journal.lost() == []
             assert (desk.spending.requests, desk.spending.tokens) == (0, 0)
         assert server.stats()["hits"] == 0
     assert journal.count() == 0
@@ -418,7 +419,7 @@ async def test_together_lets_a_cancellation_through() -> None:
     assert ended.is_set()
 
 
-async def test_a_cancelled_question_gives_its_reservation_back(journal: Journal) -> None:
+async def test_a_cancelled_question_stays_charged_and_named(journal: Journal) -> None:
     async with FaultServer(FaultOptions(latency_ms=200)) as server:
         spec = spec_for(server.url, budget={"tokens": 100_000})
         async with open_desk(spec) as desk:
@@ -429,5 +430,7 @@ async def test_a_cancelled_question_gives_its_reservation_back(journal: Journal)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            assert (desk.spending.requests, desk.spending.tokens) == (0, 0)
+            (lost,) = journal.lost()
+            assert (lost.seed_id, lost.step) == ("s1", "score")
+            assert (desk.spending.requests, desk.spending.tokens) == (1, lost.tokens)
             assert desk.pools["judge"].in_flight == 0

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synth.budget import MESSAGE_OVERHEAD, Reservation, Spending, cost, prompt_tokens
-from synth.endpoints.base import Reply, Request
+from synth.endpoints.base import Attempt, Reply, Request
 from synth.errors import BudgetReached
 from synth.fault_replies import reply_to
 from synth.fault_server import FaultOptions
-from synth.spec import Budget, Price
+from synth.spec import Budget
+from synth.spec_models import Price
 from synth.tokens import estimate_tokens
 from tests.synth.helpers import request
 
@@ -27,6 +28,9 @@ def reply(tokens_in: int, tokens_out: int) -> Reply:
 def asking(max_tokens: int = 100, text: str = "abcd" * 25) -> Request:
     return request(text, max_tokens=max_tokens)
 
+
+OK, FAILED, CUT = Attempt("ok"), Attempt("server_error", 500), Attempt("timeout", arrived=None)
+UNREADABLE, UNSENT = Attempt("bad_body", 200), Attempt("connection", arrived=False)
 
 WORST = prompt_tokens(asking()) + 100
 
@@ -65,29 +69,40 @@ def test_a_reservation_holds_prompt_and_longest_reply() -> None:
 def test_settling_puts_what_was_used_in_place_of_what_was_held() -> None:
     spending = Spending(Budget(tokens=10_000, usd=1.0))
     held = spending.reserve(asking(), CHEAP)
-    spending.settle(held, reply(20, 5), CHEAP)
+    assert spending.settle(held, reply(20, 5), CHEAP, OK) == Reservation(25, cost(CHEAP, 20, 5))
     assert state(spending) == (1, 25, round(cost(CHEAP, 20, 5), 12))
 
 
-def test_a_request_without_a_reply_costs_no_tokens_but_counts() -> None:
+def test_a_try_that_the_server_refused_costs_no_tokens_but_counts() -> None:
     spending = Spending(Budget(tokens=10_000, usd=1.0))
-    spending.settle(spending.reserve(asking(), CHEAP), None, CHEAP)
+    assert spending.settle(spending.reserve(asking(), CHEAP), None, CHEAP, FAILED) == Reservation(0, 0.0)
     assert state(spending) == (1, 0, 0.0)
+
+
+@pytest.mark.parametrize("attempt", [CUT, UNREADABLE])
+def test_what_may_have_been_billed_in_vain_stays_charged_at_its_worst_case(attempt: Attempt) -> None:
+    spending = Spending(Budget(tokens=10_000, usd=1.0))
+    held = spending.reserve(asking(), CHEAP)
+    assert spending.settle(held, None, CHEAP, attempt) == held
+    assert state(spending) == (1, held.tokens, round(held.usd, 12))
 
 
 def test_every_try_counts_as_a_request() -> None:
     spending = Spending(Budget(requests=5))
-    spending.settle(spending.reserve(asking(), None), None, None, tries=4)
+    for _ in range(4):
+        spending.settle(spending.reserve(asking(), None), None, None, FAILED)
     assert spending.requests == 4
-    spending.settle(spending.reserve(asking(), None), reply(1, 1), None, tries=1)
+    spending.settle(spending.reserve(asking(), None), reply(1, 1), None, OK)
     with pytest.raises(BudgetReached):
         spending.reserve(asking(), None)
 
 
-def test_a_request_that_was_never_sent_does_not_count() -> None:
+def test_a_try_that_found_no_server_does_not_count() -> None:
     spending = Spending(Budget(requests=1))
-    spending.settle(spending.reserve(asking(), None), None, None, tries=0)
-    assert spending.requests == 0
+    spending.settle(spending.reserve(asking(), None), None, None, UNSENT)
+    assert state(spending) == (0, 0, 0.0)
+    spending.release(spending.reserve(asking(), None))
+    assert state(spending) == (0, 0, 0.0)
     spending.reserve(asking(), None)
 
 
@@ -119,7 +134,7 @@ def test_room_that_a_short_reply_leaves_is_used() -> None:
     spending.reserve(asking(), None)
     with pytest.raises(BudgetReached):
         spending.reserve(asking(), None)
-    spending.settle(first, reply(0, 0), None)
+    spending.settle(first, reply(0, 0), None, OK)
     spending.reserve(asking(), None)
 
 
@@ -161,20 +176,21 @@ def test_without_a_budget_nothing_is_refused_and_all_is_counted() -> None:
     spending = Spending(Budget())
     for _ in range(1000):
         held = spending.reserve(asking(10**6), DEAR)
-        spending.settle(held, reply(10, 5), DEAR)
-    assert state(spending) == (1000, 15_000, round(1000 * cost(DEAR, 10, 5), 12))
+        spending.settle(held, reply(10, 5), DEAR, OK)
+    assert state(spending)[:2] == (1000, 15_000)
+    assert spending.usd == pytest.approx(1000 * cost(DEAR, 10, 5), abs=1e-9)
 
 
 def test_a_model_without_a_price_costs_nothing() -> None:
     spending = Spending(Budget(usd=0.000001))
     for _ in range(10):
-        spending.settle(spending.reserve(asking(10**6), None), reply(10**6, 10**6), None)
+        spending.settle(spending.reserve(asking(10**6), None), reply(10**6, 10**6), None, OK)
     assert spending.usd == 0.0
 
 
 MOVES = st.lists(
     st.tuples(
-        st.sampled_from(["ask", "ask", "answer", "fail", "drop"]),
+        st.sampled_from(["ask", "ask", "answer", "fail", "cut", "drop"]),
         st.integers(0, 400),
         st.integers(1, 500),
         st.sampled_from([None, CHEAP, DEAR]),
@@ -224,19 +240,22 @@ def test_no_cap_is_ever_overspent(
                     spent += (
                         got.tokens_in * Fraction(price.input) + got.tokens_out * Fraction(price.output)
                     ) * million
-                spending.settle(held, got, price)
+                spending.settle(held, got, price, OK)
             elif move == "fail":
-                spending.settle(held, None, price)
+                spending.settle(held, None, price, FAILED)
+            elif move == "cut":
+                spending.settle(held, None, price, CUT)
+                used += held.tokens
+                spent += Fraction(held.usd)
             else:
-                spending.settle(held, None, price, tries=0)
+                spending.settle(held, None, price, UNSENT)
                 sent -= 1
         open_tokens = sum(prompt + most for _, prompt, most, _ in flying)
         assert spending.requests == sent
-        if budget != Budget():
-            assert spending.tokens == used + open_tokens
+        assert spending.tokens == used + open_tokens
     # Earlier tries may have spent more than a budget that was lowered since.
     assert tokens is None or used <= max(tokens, earlier[1])
-    assert usd is None or spent <= Fraction(max(usd, earlier[2])) + Fraction(1, 10**12)
+    assert usd is None or spent <= Fraction(max(usd, earlier[2])) + Fraction(1, 10**9)
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=300), st.integers(1, 50))

@@ -16,7 +16,7 @@ import pytest_asyncio
 from synth.endpoints.base import Outcome, Request
 from synth.endpoints.local import PACKAGED, LocalEndpoint, _cores, model_file, model_name
 from synth.errors import UserError
-from synth.spec import LocalModel
+from synth.spec_models import LocalModel
 from tests.synth.helpers import request
 
 NEEDED = ("xllamacpp", PACKAGED)
@@ -176,7 +176,7 @@ def test_a_hub_that_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
     code = (
         "from synth.endpoints.local import model_file\n"
         "from synth.errors import UserError\n"
-        "from synth.spec import LocalModel\n"
+        "from synth.spec_models import LocalModel\n"
         "try:\n"
         "    model_file(LocalModel(engine='local', model='owner/name:file.gguf'))\n"
         "except UserError as err:\n"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth.endpoints.base import Outcome, Request
+from synth.endpoints.base import UNRECORDED, Ledger, Outcome, Request, Unrecorded
 from synth.endpoints.http import HttpEndpoint
 from synth.endpoints.pool import Pool
 from synth.errors import EndpointRefused, RunInterrupted
@@ -31,7 +31,8 @@ class Gate:
     async def close(self) -> None:
         return None
 
-    async def complete(self, request: Request) -> Outcome:
+    async def complete(self, request: Request, ledger: Ledger = UNRECORDED) -> Outcome:
+        await ledger.begin()
         name = request.messages[0]["content"]
         self.came.append(name)
         self.open[name] = asyncio.get_running_loop().create_future()
@@ -101,12 +102,13 @@ async def test_a_request_that_may_not_go_out_after_all_passes_its_turn_on() -> N
     pool = Pool("generator", gate, ready)
     asked: list[str] = []
 
-    def refuse() -> None:
-        asked.append("second")
-        raise RuntimeError("no money")
+    class Poor(Unrecorded):
+        async def begin(self) -> None:
+            asked.append("second")
+            raise RuntimeError("no money")
 
     first = ask(pool, "first")
-    second = asyncio.create_task(pool.complete((0, 0), request("second"), refuse))
+    second = asyncio.create_task(pool.complete((0, 0), request("second"), Poor()))
     third = ask(pool, "third")
     await settle()
     assert asked == []

@@ -13,8 +13,8 @@ from ruamel.yaml import YAML
 
 from synth import spec_load
 from synth.errors import UserError
-from synth.spec import LocalModel, RemoteModel
 from synth.spec_load import BUILT_IN, find_spec, load_spec, spec_schema
+from synth.spec_models import LocalModel, RemoteModel
 from tests.synth.spec_texts import CANARY, GOOD, lines_of, loaded
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from synth.spec import LocalModel
+from synth.spec_models import LocalModel
 from tests.synth.spec_texts import GOOD, lines_of, loaded
 
 
@@ -60,8 +60,8 @@ WRONG: list[tuple[str, str, list[str]]] = [
     ("    model: m\n", "", ["7: models.judge.model: model is missing: the name as the server knows it"]),
     (
         "engine: openai\n    model: m\n    base_url: https://example.org/v1",
-        "engine: vllm\n    model: m",
-        ["7: models.judge.base_url: base_url is missing: start the server with `vllm serve MODEL` and give its URL"],
+        "engine: openai\n    model: m",
+        ["7: models.judge.base_url: base_url is missing: the server's URL up to and including /v1"],
     ),
     (
         "name: cardiology\n",
@@ -80,13 +80,21 @@ WRONG: list[tuple[str, str, list[str]]] = [
     ("per_seed: 2", "zzz: 2", ["14: produce.questions.zzz: unknown key; known here: per_seed"]),
     ("engine: local", "engine: local\n    slot: 2", ["7: models.generator.slot: unknown key; did you mean 'slots'?"]),
     ("model: m\n", "model: m\n    retrys: 1\n", ["10: models.judge.retrys: unknown key; did you mean 'retries'?"]),
-    ("engine: local", "{}", ["5: models.generator.engine: engine is missing: one of local, openai, vllm"]),
+    (
+        "engine: local",
+        "{}",
+        ["5: models.generator.engine: engine is missing: one of local, openai, vllm, openai-batch"],
+    ),
     (
         "engine: local",
         "engine: vlm",
-        ["6: models.generator.engine: unknown engine: one of local, openai, vllm; did you mean 'vllm'?"],
+        ["6: models.generator.engine: unknown engine: one of local, openai, vllm, openai-batch; did you mean 'vllm'?"],
     ),
-    ("engine: local", "engine: 7", ["6: models.generator.engine: unknown engine: one of local, openai, vllm"]),
+    (
+        "engine: local",
+        "engine: 7",
+        ["6: models.generator.engine: unknown engine: one of local, openai, vllm, openai-batch"],
+    ),
     ("engine: local", "local", ["5: models.generator: must be a mapping, such as {key: value}"]),
     ("per_seed: 2", "per_seed: two", ["14: produce.questions.per_seed: must be a whole number"]),
     ("per_seed: 2", "per_seed: '2'", ["14: produce.questions.per_seed: must be a whole number, without quotes"]),
