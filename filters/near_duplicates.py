@@ -17,20 +17,19 @@ This module does not know about meaning: a paraphrase is another text. It holds 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from filters.shingles import Hashes, jaccard, parse_ngram, shingles
+from filters.bands import RECALL, choose_bands, lowest_threshold
+from filters.minhash import Permutations, lean
+from filters.shingles import jaccard, parse_ngram, shingles
 from filters.text import normalise
+from filters.word_hashes import Hashes
 
-RECALL = 0.995
-"""The least probability that a pair exactly at the threshold is compared."""
-
-_BATCH = 1024  # n-grams at once: update_batch() makes a matrix of num_perm columns, which a book would not fit
+__all__ = ["RECALL", "Duplicate", "NearDuplicates", "choose_bands", "drop_near_duplicates", "lowest_threshold"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +61,11 @@ class NearDuplicates:
     def __init__(self, threshold: float, ngram: str = "word:3", num_perm: int = 128, seed: int = 1) -> None:
         parse_ngram(ngram)
         bands = choose_bands(threshold, num_perm)
-        from datasketch import MinHash, MinHashLSH  # takes about a second to import
+        from datasketch import MinHashLSH  # takes about a second to import
 
         self.threshold = threshold
         self.ngram = ngram
-        # Permutations are drawn here once; copy() shares them, where MinHash() would draw them anew for each text.
-        self._blank = MinHash(num_perm=num_perm, seed=seed, hashfunc=int, scheme="affine32")
+        self._permutations = Permutations(num_perm, seed)
         self._index = MinHashLSH(num_perm=num_perm, params=bands)
         self._keys: list[str] = []
         self._sets: list[Hashes] = []
@@ -99,11 +97,7 @@ class NearDuplicates:
         return None
 
     def _signature(self, members: Hashes) -> Any:
-        signature = self._blank.copy()
-        halves = (members >> np.uint64(32)).tolist()  # affine32 takes 32-bit hashes
-        for start in range(0, len(halves), _BATCH):
-            signature.update_batch(halves[start : start + _BATCH])
-        return signature
+        return lean(self._permutations.signatures(members, np.array([len(members)]))[0], self._permutations.seed)
 
     def _most_similar(self, members: Hashes, signature: Any) -> Duplicate | None:
         best, most = -1, 0.0
@@ -126,50 +120,6 @@ def drop_near_duplicates(
     """
     kept = NearDuplicates(threshold, ngram, num_perm, seed)
     return ((key, kept.add(key, text)) for key, text in texts)
-
-
-def choose_bands(threshold: float, num_perm: int) -> tuple[int, int]:
-    """How many bands of how many permutations each, ``(b, r)``, b * r <= ``num_perm``.
-
-    Two sets of similarity s agree in one permutation with probability s, in a band of r with s**r, and in at least
-    one of b bands, which makes them candidates, with P(s) = 1 - (1 - s**r)**b (Broder 1997; Leskovec, Rajaraman and
-    Ullman, Mining of Massive Datasets, chapter 3). P rises with s, so P(threshold) >= RECALL bounds the miss for every
-    pair that counts: b >= log(1 - RECALL) / log(1 - threshold**r). Among the (b, r) that fit, the one with the least
-    false candidates is taken: the smallest integral of P from 0 to the threshold. (The usual choice weighs misses
-    against false candidates; here false candidates only cost time, for they are checked.)
-
-    Raises:
-        ValueError: the threshold is out of range, or no (b, r) fits into ``num_perm``.
-    """
-    if not 0 < threshold <= 1:
-        raise ValueError(f"threshold must be above 0 and at most 1, got {threshold}")
-    if num_perm < 2:
-        raise ValueError(f"num_perm must be at least 2, got {num_perm}")
-    below = np.linspace(0, threshold, 1001)
-    fitting: dict[tuple[int, int], float] = {}
-    for r in range(1, num_perm // 2 + 1):
-        b = _bands_needed(threshold**r, num_perm)
-        if b * r <= num_perm:
-            fitting[b, r] = float(np.mean(1 - (1 - below**r) ** b))
-    if not fitting:
-        raise ValueError(
-            f"threshold {threshold} is too low for num_perm {num_perm}: raise num_perm, or the threshold to "
-            f"{lowest_threshold(num_perm)}"
-        )
-    return min(fitting, key=lambda pair: (fitting[pair], pair))
-
-
-def lowest_threshold(num_perm: int) -> float:
-    """The lowest threshold for which :func:`choose_bands` finds bands, rounded up to three digits."""
-    return math.ceil(1000 * (1 - math.pow(1 - RECALL, 1 / num_perm))) / 1000
-
-
-def _bands_needed(band_agrees: float, most: int) -> int:
-    """The fewest bands, at least datasketch's 2, that reach RECALL; anything above ``most`` stands for "too many"."""
-    if band_agrees == 1:
-        return 2
-    missed = math.log1p(-band_agrees)  # of one band, as a logarithm; 0 where band_agrees is too small for a float
-    return max(2, math.ceil(min(math.log(1 - RECALL) / missed, most + 1))) if missed else most + 1
 
 
 def _digest(text: str) -> bytes:

@@ -25,6 +25,7 @@ _LAST_MARK = 0x1EFFF  # beyond it only variation selectors, which change no word
 # plain "\w+", which is much faster, cuts a text of these alone into the same words.
 _PLAIN = re.compile("[\0-\u02ff\u0370-\u0482\u048a-\u0590\u2000-\u20cf\u2100-\u2bff]*")
 _PLAIN_WORD = re.compile(r"\w+")
+_PLAIN_GAP = re.compile(r"[^\w\0-\x7f]")
 
 
 def storable(text: str) -> str:
@@ -57,6 +58,16 @@ def words(text: str) -> list[str]:
     """The words of the normalised text in order, by the rule at the top of this module."""
     text = normalise(text)
     return (_PLAIN_WORD if _PLAIN.fullmatch(text) else _any_word()).findall(text)
+
+
+def spaced_words(text: str) -> str:
+    """A text of the same words in which ASCII alone parts them: every character beyond ASCII stands inside a word.
+
+    Characters of ASCII that belong to no word may remain. What cuts words by bytes (:mod:`filters.word_hashes`) need
+    then know no other script.
+    """
+    text = normalise(text)
+    return _PLAIN_GAP.sub(" ", text) if _PLAIN.fullmatch(text) else " ".join(_any_word().findall(text))
 
 
 def repeated_share(text: str, n: int = 4) -> float:

@@ -113,10 +113,10 @@ def make_endpoint(
     if isinstance(model, BatchModel):
         from synth.endpoints.batch import BatchEndpoint
 
-        return BatchEndpoint(model, role)
+        return BatchEndpoint(model, role, say)
     if isinstance(model, VllmModel) and model.base_url is None:
         from synth.endpoints.vllm import VllmEndpoint
 
-        return VllmEndpoint(model, role, logs)
+        return VllmEndpoint(model, role, logs, say=say)
     assert isinstance(model, OpenAIModel | VllmModel)
     return http_endpoint(model, list(map(str, model.base_url or [])), role, say=say)

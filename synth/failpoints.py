@@ -16,6 +16,7 @@ VARIABLE = "CLINSYNTH_FAILPOINT"
 POINTS = {
     "intent": "the intent to send is journalled, the request is not sent yet",
     "reply": "a reply has arrived and is not journalled yet",
+    "batch": "a batch has been created, nobody here knows its number yet",
     "commit": "a reply is journalled, its seed has not gone on yet",
     "stage": "a shard's files are written under a temporary name",
     "staged": "a shard's files stand under their final name",

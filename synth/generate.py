@@ -216,13 +216,16 @@ def _stopped(setup: Setup, finished: Finished, progress: Progress) -> int:
 
 
 def _export(setup: Setup, progress: Progress) -> int:
+    import asyncio
+
     from synth.export import export_run
+    from synth.ledger import run_totals
     from synth.run import stage_path
     from synth.summary import closing
 
     stages = [stage_path(setup.run, shard) for shard in range(setup.shards)]
     result = export_run(setup.run, stages, setup.spec, planned=setup.planned(), fingerprint=setup.fingerprint)
-    print(closing(setup, result, progress))
+    print(closing(setup, result, progress, asyncio.run(run_totals(setup.run))))
     failed, planned = sum(result.failed.values()), sum(result.planned.values())
     if planned and failed / planned > setup.spec.max_failed:
         print(

@@ -40,10 +40,10 @@ from synth.journal_file import (
     cure,
     open_journal,
 )
-from synth.journal_rows import Ended, Entry, Intent, Slot, Totals, checksum, decode, encode, json_bytes
+from synth.journal_rows import NOTHING, Ended, Entry, Intent, Slot, Totals, checksum, decode, encode, json_bytes
 from synth.journal_writer import JournalWriteError, JournalWriter, Statement
 
-__all__ = ["Ended", "Entry", "Intent", "Journal", "JournalWriteError", "Slot", "Totals"]
+__all__ = ["NOTHING", "Ended", "Entry", "Intent", "Journal", "JournalWriteError", "Slot", "Totals"]
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import json
 import math
 import zlib
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, NamedTuple
 
 from filters.text import storable
@@ -120,6 +120,18 @@ class Totals:
     lost_tokens: int
     """At most so many tokens of attempts that may have been billed without a reply of use; not in the sums above."""
     lost_usd: float
+
+    @property
+    def failed_attempts(self) -> int:
+        """Attempts that a server answered with something else than a reply of use."""
+        return self.requests - self.answered - self.uncertain
+
+    def __add__(self, other: Totals) -> Totals:
+        """Sums over both journals."""
+        return Totals(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+
+NOTHING = Totals(0, 0, 0, 0, 0, 0, 0.0, 0, 0, 0.0)
 
 
 def encode(entry: Entry) -> tuple[Any, ...]:

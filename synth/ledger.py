@@ -6,9 +6,11 @@ without a reply of use (cut off, timed out, unreadable) is charged at its worst 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from synth.budget import Reservation, Spending
 from synth.endpoints.base import Attempt, Reply, Request
-from synth.journal import Ended, Intent, Journal
+from synth.journal import NOTHING, Ended, Intent, Journal, Totals
 from synth.spec_models import Price
 
 
@@ -61,3 +63,19 @@ class QuestionLedger:
         """The question ends without an entry: what is known of its last try is kept, what is not counts as lost."""
         if self._open is None and self.ended:
             self._journal.end(self.ended[-1])
+
+
+async def run_totals(run: Path) -> Totals:
+    """Sums over all journals of a run folder: every process that has worked on it.
+
+    Raises:
+        UserError: a journal cannot be read.
+    """
+    sums = NOTHING
+    for path in sorted((run / "journal").glob("*.sqlite")):
+        journal = Journal(path)
+        try:
+            sums += journal.totals()
+        finally:
+            await journal.close()
+    return sums

@@ -22,6 +22,7 @@ from synth.engines import Engines
 from synth.errors import RunInterrupted, UserError
 from synth.estimate import estimate
 from synth.journal import Intent, Journal
+from synth.ledger import run_totals
 from synth.progress import Progress
 from synth.rows import Rejected, row_id
 from synth.run_lock import RunLock
@@ -245,19 +246,16 @@ class Run:
 
 
 async def _spending(setup: Setup) -> Spending:
-    """What earlier tries of this run have spent."""
-    requests, tokens, usd = 0, 0, 0.0
-    if setup.spec.budget != Budget():
-        for path in sorted((setup.run / "journal").glob("*.sqlite")):
-            journal = Journal(path)
-            try:
-                totals = journal.totals()
-            finally:
-                await journal.close()
-            requests += totals.requests
-            tokens += totals.tokens_in + totals.tokens_out + totals.lost_tokens
-            usd += totals.usd + totals.lost_usd
-    return Spending(setup.spec.budget, requests=requests, tokens=tokens, usd=usd)
+    """What earlier processes of this run have spent, as far as a budget asks."""
+    if setup.spec.budget == Budget():
+        return Spending(setup.spec.budget)
+    sums = await run_totals(setup.run)
+    return Spending(
+        setup.spec.budget,
+        requests=sums.requests,
+        tokens=sums.tokens_in + sums.tokens_out + sums.lost_tokens,
+        usd=sums.usd + sums.lost_usd,
+    )
 
 
 def _named(lost: list[Intent], path: Path) -> str:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from synth.estimate import Line, complex_share
 from synth.export import ExportResult
+from synth.journal import Totals
 from synth.progress import Progress, duration
 from synth.rows import KINDS
 from synth.setup import Setup
@@ -17,9 +18,20 @@ from synth.setup import Setup
 EXCERPT = 160
 
 
-def closing(setup: Setup, result: ExportResult, progress: Progress) -> str:
-    """The funnel with its identity, a sample row of each kind, where things lie, and what to do next."""
-    lines = [*_funnel(result), "", *_spent(progress), "", *_samples(result.export), *_next_steps(setup, result)]
+def closing(setup: Setup, result: ExportResult, progress: Progress, ledger: Totals) -> str:
+    """The funnel with its identity, a sample row of each kind, where things lie, and what to do next.
+
+    ``ledger`` sums up the journals: this process and all before it.
+    """
+    lines = [
+        *_funnel(result),
+        "",
+        *_spent(progress),
+        *_ledger(ledger),
+        "",
+        *_samples(result.export),
+        *_next_steps(setup, result),
+    ]
     return "\n".join(lines)
 
 
@@ -49,6 +61,18 @@ def _spent(progress: Progress) -> Iterator[str]:
         + (f", ${progress.usd:,.4f}" if progress.usd else "")
         + f"; {duration(progress.elapsed)}"
     )
+
+
+def _ledger(sums: Totals) -> Iterator[str]:
+    if not (sums.failed_attempts or sums.uncertain or sums.lost_tokens):
+        return
+    yield (
+        f"ledger: {sums.requests:,} requests since the first run = {sums.answered:,} answered "
+        f"+ {sums.failed_attempts:,} failed + {sums.uncertain:,} uncertain"
+    )
+    if sums.lost_tokens:
+        money = f", ${sums.lost_usd:,.4f}" if sums.lost_usd else ""
+        yield f"        at most {sums.lost_tokens:,} tokens{money} may have been billed without a reply of use"
 
 
 def _samples(export: Path) -> Iterator[str]:

@@ -23,6 +23,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from synth.endpoints.base import UNRECORDED, Attempt, Ledger, Outcome, Request
 from synth.endpoints.batch_lines import Ids, input_line, write_input
 from synth.endpoints.batch_sent import Question, Reading, Sent, earlier_batches, temporary
@@ -79,8 +81,6 @@ class BatchEndpoint:
             UserError: the environment variable for the key is not set, or nothing listens at the URL.
             EndpointRefused: the key is refused or the service has no such model.
         """
-        import aiohttp
-
         variable = self.model.api_key_env
         key = Key.from_environment(self.role, variable) if variable else Key()
         server = Server(self._url, self.model.model, self.role, 1)

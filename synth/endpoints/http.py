@@ -1,8 +1,8 @@
 """Any OpenAI-compatible server over aiohttp: the one layer that tries again, within a deadline and a budget.
 
 Tried again: rate limits, 408, 409, 425, 5xx, broken connections, time-outs and replies that are no chat completion;
-each try goes to the server that has most room. Not tried again: other 4xx, which fail the row. What stops the run stands
-in :mod:`synth.endpoints.server` and :mod:`synth.endpoints.line`.
+each try goes to the server that has most room. Not tried again: other 4xx, which fail the row. What stops the run
+stands in :mod:`synth.endpoints.server` and :mod:`synth.endpoints.line`.
 """
 
 from __future__ import annotations

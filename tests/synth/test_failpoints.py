@@ -17,8 +17,8 @@ from synth.journal import Journal, Totals
 from tests.runs import ROOT, asked, data_files, generate, hits, write_spec
 
 IN_FLIGHT = 64
-ASKING = ("intent", "reply", "commit")
-"""Points that every request passes; the others are passed once a shard or an export."""
+ASKING = ("intent", "reply", "commit", "batch")
+"""Points on the way of a request (that of batches is tested with them); the others come once a shard or an export."""
 
 
 def served() -> FaultOptions:
