@@ -243,7 +243,7 @@ def _model_name(spec: Spec, role: str) -> str:
     model = spec.models.of(role)
     if isinstance(model, LocalModel):
         return (model.path.name if model.path else model.model) or "SmolLM2-135M-Instruct (embedded)"
-    return model.model
+    return model.name
 
 
 def _size_category(rows: int) -> str:

@@ -15,8 +15,9 @@ from synth.doctor_advice import advise
 from synth.doctor_finding import Finding
 from synth.doctor_wire import Wire
 from synth.endpoints.base import Endpoint
-from synth.endpoints.http import HttpEndpoint
+from synth.endpoints.local import LocalEndpoint
 from synth.endpoints.server import Server
+from synth.endpoints.vllm import VllmEndpoint
 from synth.engines import declared_model, make_endpoint, roles_in_use
 from synth.errors import ClinsynthError, UserError
 from synth.probes import PATIENCE, PAUSE, Most, Prober, most, thinking
@@ -94,7 +95,7 @@ async def _probe(candidate: Candidate, finding: Finding, declared: LocalModel | 
     model, role = candidate.model, candidate.roles[0]
     prober = Prober(finding, model.extra_body)
     if candidate.url is not None and isinstance(model, RemoteModel):
-        async with Wire(candidate.url, model.model, _key(model, role, finding), PATIENCE) as wire:
+        async with Wire(candidate.url, model.name, _key(model, role, finding), PATIENCE) as wire:
             if not await _look(wire, finding, role, model) or isinstance(model, BatchModel):
                 return
             await _raw(wire, prober)
@@ -116,8 +117,8 @@ async def _probe(candidate: Candidate, finding: Finding, declared: LocalModel | 
 
 def _server(endpoint: Endpoint) -> Server | None:
     """The (first) server behind an engine that we started; it has a URL and a key of its own."""
-    http = getattr(endpoint, "_http", None)
-    return http.servers[0] if isinstance(http, HttpEndpoint) else None
+    servers = endpoint.servers if isinstance(endpoint, LocalEndpoint | VllmEndpoint) else []
+    return servers[0] if servers else None
 
 
 def _key(model: RemoteModel, role: str, finding: Finding) -> str:
@@ -146,9 +147,9 @@ async def _look(wire: Wire, finding: Finding, role: str, model: RemoteModel) -> 
         finding.problems.append(f"models.{role}: {host} refuses {_said_key(model)} (HTTP {status})")
     elif 300 <= status < 400:
         finding.problems.append(f"models.{role}.base_url: {host} redirects (HTTP {status}); give the final URL")
-    elif listed.names and model.model not in listed.names:
+    elif listed.names and model.name not in listed.names:
         finding.model_there = False
-        near = difflib.get_close_matches(model.model, listed.names, n=1, cutoff=0.4)
+        near = difflib.get_close_matches(model.name, listed.names, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(listed.names[:8])}"
         finding.problems.append(f"models.{role}.model: {host} has no model {model.model!r}; {hint}")
     if finding.problems:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from synth.endpoints.base import Endpoint
+from synth.endpoints.base import Endpoint, Leavable
 from synth.endpoints.http import http_endpoint
 from synth.endpoints.local import LocalEndpoint, model_name
 from synth.endpoints.pool import Pool
@@ -32,7 +32,7 @@ def roles_in_use(produce: Produce) -> tuple[str, ...]:
 
 def declared_model(model: LocalModel | RemoteModel) -> str:
     """The model's name as the journal knows it; never a URL or a path."""
-    return model_name(model) if isinstance(model, LocalModel) else model.model
+    return model_name(model) if isinstance(model, LocalModel) else model.name
 
 
 class Engines:
@@ -92,6 +92,12 @@ class Engines:
         """Send nothing more."""
         for pool in self.distinct:
             pool.stop(reason)
+
+    def let_go(self, reason: BaseException) -> None:
+        """Do not wait for replies that take hours: open batches go on without us."""
+        for pool in self.distinct:
+            if isinstance(pool.endpoint, Leavable):
+                pool.endpoint.stop(reason)
 
     @property
     def in_flight(self) -> int:

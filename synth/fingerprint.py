@@ -24,6 +24,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from synth.errors import UserError
 from synth.spec import Spec
+from synth.spec_models import is_folder
 from synth.spec_yaml import YamlProblem, parse, read_text
 
 DATA = Path(__file__).parent / "data"
@@ -64,6 +65,8 @@ def asking_fingerprint(spec: Spec, template_hashes: dict[str, str], seeds_digest
     for model in filter(None, asked["models"].values()):
         for key in _CARRIES & model.keys():
             del model[key]
+        if is_folder(model.get("model") or ""):
+            model["model"] = Path(model["model"]).name
         if model.get("path"):
             model["path"] = Path(model["path"]).name
     asked["taxonomy"] = _contents(spec.taxonomy or DATA / "taxonomy.yaml")

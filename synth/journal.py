@@ -34,6 +34,7 @@ from synth.journal_file import (
     INSERT,
     INTEND,
     LOST,
+    NAMED,
     SET_ASIDE,
     SETTLE,
     TOTALS,
@@ -61,6 +62,8 @@ class Journal:
         """Open ``path``. ``group_wait``: seconds that the first row of a group waits for others."""
         self.path = path
         self._damaged_rows: set[int] = set()
+        self._lost: dict[str, list[int]] = {}
+        """Numbers of lost attempts by key."""
         self._closed = False
         connection, self._reader = open_journal(path)
         self._writer = JournalWriter(path, connection, group_wait)
@@ -123,7 +126,8 @@ class Journal:
     async def put(self, entry: Entry, ended: Sequence[Ended] = ()) -> None:
         """Write ``entry`` in place of any row of its key; return when it is on disk.
 
-        ``ended`` are the attempts made for it. Texts are made storable: lone surrogates become U+FFFD. Cancelling the
+        ``ended`` are the attempts made for it; a reply without any was asked for by an earlier process, whose intents
+        of that key are then no longer lost. Texts are made storable: lone surrogates become U+FFFD. Cancelling the
         call does not take the row back.
 
         Raises:
@@ -131,7 +135,8 @@ class Journal:
             ValueError: a number is not finite or exceeds 64 bits (this row only).
         """
         row = encode(entry)
-        statements: list[Statement] = []
+        known = self._lost.pop(entry.key, []) if entry.reply is not None and not ended else []
+        statements: list[Statement] = [(FORGET, (number,)) for number in known]
         for attempt in ended:
             kept: list[Statement] = [_ending(attempt), (SETTLE, (attempt.id,))]
             statements += kept if attempt.kept else [(FORGET, (attempt.id,))]
@@ -144,6 +149,8 @@ class Journal:
         For the one process that works on the shard; another's requests in flight would count as lost.
         """
         lost = [Intent(*row) for row in self._read(LOST)]
+        for key, number in [(one.key, one.id) for one in lost] + self._read(NAMED):
+            self._lost.setdefault(key, []).append(number)
         if lost:
             self._writer.write([_ending(Ended(one.id, "lost", None, one.tokens, one.usd)) for one in lost])
         return lost

@@ -45,6 +45,7 @@ END = "UPDATE attempts SET outcome = ?, arrived = ?, tokens = ?, usd = ? WHERE i
 SETTLE = "UPDATE attempts SET settled = 1 WHERE id = ?"
 FORGET = "DELETE FROM attempts WHERE id = ?"
 LOST = "SELECT id, key, seed_id, step, sample, reask, tokens, usd FROM attempts WHERE outcome = '' ORDER BY id"
+NAMED = "SELECT key, id FROM attempts WHERE outcome = 'lost'"
 # An attempt that is settled is counted in the requests of its entry.
 TOTALS = """
 SELECT TOTAL(requests), TOTAL(answered), TOTAL(ok), TOTAL(failed), TOTAL(tokens_in), TOTAL(tokens_out),

@@ -234,6 +234,7 @@ class Run:
             if self._interrupts == 1 and self.engines.in_flight:
                 count = self.engines.in_flight
                 self.progress.say(f"stopping: waiting for {count} requests in flight; press Ctrl-C again to drop them")
+            self.engines.let_go(RunInterrupted("interrupted"))
             self.stop(RunInterrupted("interrupted; run the same command again to go on from here"))
 
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -8,7 +8,7 @@ Secrets never stand here: a spec names the environment variable that holds a key
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 

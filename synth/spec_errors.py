@@ -165,7 +165,6 @@ def _place(detail: ErrorDetails, raw: Any) -> Loc:
 def _worded(detail: ErrorDetails, raw: Any) -> Finding:
     kind, loc = detail["type"], _place(detail, raw)
     key = str(loc[-1]) if loc else ""
-    around = _at(loc[:-1], raw)[1]
     if kind.startswith("union_tag"):
         given = detail["input"].get("engine") if isinstance(detail["input"], dict) else None
         near = difflib.get_close_matches(str(given), ENGINES, n=1)

@@ -22,6 +22,7 @@ from synth.errors import UserError
 from synth.spec import Spec
 from synth.spec_checks import check
 from synth.spec_errors import dotted, model_at, render, validation_findings
+from synth.spec_models import is_folder
 from synth.spec_yaml import Document, Finding, Loc, YamlProblem, parse, read_text
 
 BUILT_IN = Path(__file__).parent / "specs"
@@ -111,6 +112,10 @@ def _said(loc: Loc, document: Document) -> bool:
     return any(loc[:length] in document.unread for length in range(1, len(loc) + 1))
 
 
+def _names_folder(model: object) -> bool:
+    return isinstance(model, dict) and isinstance(name := model.get("model"), str) and is_folder(name)
+
+
 def _resolve_paths(document: Document, folder: Path) -> None:
     """Make the document's relative paths absolute, in place."""
     models = document.value.get("models")
@@ -120,7 +125,8 @@ def _resolve_paths(document: Document, folder: Path) -> None:
         ("prompts",),
         ("taxonomy",),
         ("produce", "dialogues", "personas"),
-        *(("models", role, "path") for role in roles),
+        *(("models", role, key) for role in roles for key in ("path", "python")),
+        *(("models", role, "model") for role in roles if _names_folder(models[role])),
     ]:
         around = document.value
         for part in loc[:-1]:

@@ -41,6 +41,11 @@ class LocalModel(Model):
     """Further keys for the request body, as llama.cpp's server documents them (``repeat_penalty``, ``min_p``, …)."""
 
 
+def is_folder(model: str) -> bool:
+    """Whether a model's name is the path of a folder on this machine; ``owner/name`` is one on the Hub."""
+    return model.startswith(("/", "./", "../", "~"))
+
+
 def _listed(value: object) -> object:
     """One URL is a list of one."""
     return [value] if isinstance(value, str) else value
@@ -79,6 +84,11 @@ class RemoteModel(Model):
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """Further keys for the request body, as the server documents them (``chat_template_kwargs``, …)."""
 
+    @property
+    def name(self) -> str:
+        """The model as requests, rows and journal name it; never a path."""
+        return Path(self.model).name if is_folder(self.model) else self.model
+
 
 class OpenAIModel(RemoteModel):
     """An OpenAI-compatible server reached by URL: a vendor's API, vLLM, llama.cpp, Ollama, LM Studio, …"""
@@ -89,7 +99,10 @@ class OpenAIModel(RemoteModel):
 
 
 class VllmModel(RemoteModel):
-    """vLLM: reached by ``base_url``, else started, watched and stopped by us."""
+    """vLLM: reached by ``base_url``, else started, watched and stopped by us.
+
+    ``model`` may then be a folder (``./weights``); rows name it by its last part.
+    """
 
     engine: Literal["vllm"]
     base_url: Urls | None = None

@@ -7,7 +7,7 @@ Exceptions are kept for what must stop the run (:class:`synth.errors.EndpointRef
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,4 +167,13 @@ class Endpoint(Protocol):
 
     async def close(self) -> None:
         """Release connections, processes and memory."""
+        ...
+
+
+@runtime_checkable
+class Leavable(Protocol):
+    """An endpoint whose replies may take hours, and arrive without us."""
+
+    def stop(self, reason: BaseException | None = None) -> None:
+        """Let go of all that wait: they get ``reason``. The next process takes their replies up."""
         ...

@@ -83,7 +83,7 @@ class BatchEndpoint:
         """
         variable = self.model.api_key_env
         key = Key.from_environment(self.role, variable) if variable else Key()
-        server = Server(self._url, self.model.model, self.role, 1)
+        server = Server(self._url, self.model.name, self.role, 1)
         async with aiohttp.ClientSession() as session:
             server.key, server.session = key, session
             await server.check()
@@ -93,7 +93,7 @@ class BatchEndpoint:
             key,
             role=self.role,
             # Not the role: the same model may play another one the next time, and its replies stay the same.
-            tag=hashlib.sha256(f"batch 1\n{self.model.model}".encode()).hexdigest(),
+            tag=hashlib.sha256(f"batch 1\n{self.model.name}".encode()).hexdigest(),
             timeout=self.model.timeout,
             max_outage=self.model.max_outage,
         )
@@ -235,7 +235,7 @@ class BatchEndpoint:
     def _line(self, question: Question) -> bytes:
         model = self.model
         send_seed = model.send_seed is not False
-        body = request_body(question.request, model.model, structured=model.structured, send_seed=send_seed)
+        body = request_body(question.request, model.name, structured=model.structured, send_seed=send_seed)
         return input_line(question.custom_id, ENDPOINT, body)
 
     def _watch(self, sent: Sent) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from synth.endpoints.base import Attempt, Reply, Request
-from synth.endpoints.bodies import BadBody, error_message, parse_response
+from synth.endpoints.bodies import CONTENT_CODES, QUOTA_CODES, TRANSIENT, BadBody, error_message, parse_response
 
 MAX_LINE = 32 * 1024 * 1024
 """Bytes of a line that are read at most."""
@@ -24,12 +24,8 @@ MOST_BYTES = 190_000_000
 """Of an input file; services take 200 MB."""
 FINAL = ("bad_request", "content_filter")
 """Outcomes that would be the same again."""
-TRANSIENT = {408, 409, 425, 429}
-"""HTTP statuses below 500 that may be another the next time."""
-QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 _REFUSED = {401, 402, 403, 404}
 _REFUSED_CODES = {*QUOTA_CODES, "model_not_found"}
-_CONTENT_CODES = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"}
 _UNDONE_CODES = {"batch_expired", "batch_cancelled"}
 
 
@@ -139,7 +135,7 @@ def judge(result: Result, request: Request) -> Verdict:
 
 
 def _kind(status: int, code: str) -> str:
-    if code in _CONTENT_CODES:
+    if code in CONTENT_CODES:
         return "content_filter"
     if code in _UNDONE_CODES:
         return "timeout"

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from synth.endpoints.batch_lines import QUOTA_CODES, TRANSIENT
-from synth.endpoints.bodies import error_message
+from synth.endpoints.bodies import QUOTA_CODES, TRANSIENT, error_message
 from synth.endpoints.keys import Key
 from synth.endpoints.waits import backoff, retry_after
 from synth.errors import EndpointRefused

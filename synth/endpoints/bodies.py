@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming
 
 
+TRANSIENT = {408, 409, 425, 429}
+"""Statuses below 500 after which trying again may help."""
+QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
+"""Codes of an error that mean: no money left."""
+CONTENT_CODES = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"}
+"""Codes of an error that mean: this prompt is not answered for what it says."""
+
+
 class BadBody(Exception):
     """A response with status 200 that is no chat completion."""
 

@@ -50,7 +50,7 @@ class HttpEndpoint:
         transport: dict[str, Any] | None = None,
         say: Callable[[str], None] = log.warning,
     ) -> None:
-        """Make an endpoint; sizes and seconds as in :class:`synth.spec.RemoteModel`, ``max_in_flight`` for each URL."""
+        """Make an endpoint; sizes and seconds as in :class:`synth.spec_models.RemoteModel`."""
         urls = [urls] if isinstance(urls, str) else urls
         self.servers = [Server(url, model, role, max_in_flight) for url in urls]
         self.model = model
@@ -166,4 +166,4 @@ def http_endpoint(
         "structured": model.structured,
         "send_seed": model.send_seed is not False,
     }
-    return HttpEndpoint(urls, model.model, role=role, **{**options, **others})
+    return HttpEndpoint(urls, model.name, role=role, **{**options, **others})

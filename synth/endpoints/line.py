@@ -1,8 +1,8 @@
 """Where tries wait for a server: shared by load and health, retries held to a budget, an outage waited for.
 
-A try goes to the server with the smallest share of its limit in use. When none is free it waits in line, retries first.
-A retry takes one from a budget that every good reply fills by :data:`RETRY_SHARE` (as gRPC's retry throttling, proposal
-A6); with the budget empty one retry a second is sent, so that a server in trouble is not drowned in retries.
+A try goes to the server with the smallest share of its limit in use. When none is free it waits in line, retries
+first. A retry takes one from a budget that every good reply fills by :data:`RETRY_SHARE` (as gRPC's retry throttling,
+proposal A6); with the budget empty one retry a second is sent, so that a server in trouble is not drowned in retries.
 
 When no server has answered for ``max_outage`` seconds, all that wait, and all that come, get :class:`EndpointRefused`:
 the run stops with nothing marked as failed, and the same command goes on later.

@@ -16,6 +16,7 @@ from typing import Any
 
 from synth.endpoints.base import UNRECORDED, Ledger, Outcome, Request
 from synth.endpoints.http import HttpEndpoint
+from synth.endpoints.server import Server
 from synth.errors import UserError
 from synth.spec_models import LocalModel
 
@@ -82,6 +83,11 @@ class LocalEndpoint:
         self.slots = model.slots
         self._server: Any = None
         self._http: HttpEndpoint | None = None
+
+    @property
+    def servers(self) -> list[Server]:
+        """The servers behind it; none before :meth:`start`."""
+        return self._http.servers if self._http is not None else []
 
     async def start(self) -> None:
         """Load the model (about a second for the packaged one).

@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 
 from synth.endpoints.base import Attempt, Reply, Request
-from synth.endpoints.bodies import BadBody, error_message, parse_response
+from synth.endpoints.bodies import CONTENT_CODES, QUOTA_CODES, TRANSIENT, BadBody, error_message, parse_response
 from synth.endpoints.health import Health
 from synth.endpoints.keys import Key
 from synth.endpoints.waits import retry_after
@@ -26,9 +26,6 @@ MAX_BODY = 16 * 1024 * 1024
 """Bytes of a response that are read at most; a chat completion is far smaller."""
 PROBE_SECONDS = 10.0
 _CHAT = {"Content-Type": "application/json"}
-_TRANSIENT = {408, 409, 425, 429}
-_QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
-_CONTENT_CODES = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"}
 
 
 class Try(NamedTuple):
@@ -137,16 +134,16 @@ class Server:
         message, code = error_message(raw)
         if 300 <= status < 400:
             raise EndpointRefused(self._redirected(status, response.headers.get("Location", "")))
-        if status in (401, 402, 403) or code in _QUOTA_CODES:
+        if status in (401, 402, 403) or code in QUOTA_CODES:
             raise EndpointRefused(self.key.refused(self.role, self.host, status, message))
         if status == 404:
             raise EndpointRefused(f"models.{self.role}: {self.host} answers 404: {message or 'no such model or path'}")
         detail = f"HTTP {status}: {message}"
-        if status in _TRANSIENT or status >= 500:
+        if status in TRANSIENT or status >= 500:
             kind, wait = "rate_limit" if status == 429 else "server_error", retry_after(response.headers)
             self.health.bad(detail, sent_at=sent_at, limited=status == 429, wait=wait)
             return Try(Attempt(kind, status, detail), wait=wait)
-        kind = "content_filter" if code in _CONTENT_CODES else "bad_request"
+        kind = "content_filter" if code in CONTENT_CODES else "bad_request"
         return Try(Attempt(kind, status, detail), again=False)
 
     def _redirected(self, status: int, location: str) -> str:

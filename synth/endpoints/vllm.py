@@ -21,6 +21,7 @@ from typing import Any
 
 from synth.endpoints.base import UNRECORDED, Ledger, Outcome, Request
 from synth.endpoints.http import HttpEndpoint, http_endpoint
+from synth.endpoints.server import Server
 from synth.endpoints.vllm_args import command, environments, interpreter, visible_gpus
 from synth.endpoints.vllm_process import ReservedPort, ServerEnded, ServerProcess, describe
 from synth.errors import EndpointRefused, UserError
@@ -69,6 +70,11 @@ class VllmEndpoint:
     def slots(self) -> int:
         """Requests it should be given at the same time."""
         return self._http.slots if self._http is not None else self.model.max_in_flight * self.model.replicas
+
+    @property
+    def servers(self) -> list[Server]:
+        """The servers behind it; none before :meth:`start`."""
+        return self._http.servers if self._http is not None else []
 
     async def start(self) -> None:
         """Start all servers and wait until they are healthy.

@@ -80,7 +80,7 @@ def _text(value: Any) -> str:
 
 def command(python: str, model: VllmModel, port: int, role: str) -> list[str]:
     """The command of one server; our own arguments come last, where they win."""
-    ours = ["--model", model.model, "--served-model-name", model.model, "--host", "127.0.0.1", "--port", str(port)]
+    ours = ["--model", model.model, "--served-model-name", model.name, "--host", "127.0.0.1", "--port", str(port)]
     return [python, "-m", "vllm.entrypoints.openai.api_server", *flags(model.args, role), *ours]
 
 

@@ -165,6 +165,9 @@ def _until_end(family: Family, wakeups: int, owner: int) -> bool:
 
 def main(argv: list[str]) -> int:
     """Run a server; see the module's docstring for the arguments and the exit code."""
+    if argv == ["--help"]:
+        print(__doc__)
+        return 0
     grace, owner, command = float(argv[0]), int(argv[1]), argv[2:]
     wakeups = _wakeups()
     try:
