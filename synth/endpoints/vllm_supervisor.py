@@ -16,6 +16,7 @@ would come first on the import path, has modules called like some of the standar
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import ctypes
 import os
@@ -165,10 +166,12 @@ def _until_end(family: Family, wakeups: int, owner: int) -> bool:
 
 def main(argv: list[str]) -> int:
     """Run a server; see the module's docstring for the arguments and the exit code."""
-    if argv == ["--help"]:
-        print(__doc__)
-        return 0
-    grace, owner, command = float(argv[0]), int(argv[1]), argv[2:]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("grace", type=float, help="seconds between SIGTERM and SIGKILL")
+    parser.add_argument("owner", type=int, help="process without which the server must not live")
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    given = parser.parse_args(argv)
+    grace, owner, command = given.grace, given.owner, given.command
     wakeups = _wakeups()
     try:
         family = Family(command)
