@@ -21,6 +21,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
+from filters.quotas import Cell
 from synth.rows import KINDS, SCHEMAS
 from synth.spec import ROLES, Spec
 from synth.spec_models import LocalModel
@@ -95,6 +96,10 @@ class CardFacts:
     served: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     prompts: Counter[tuple[str, str]] = field(default_factory=Counter)
     flags: Counter[tuple[str, str]] = field(default_factory=Counter)
+    benchmarks: dict[str, int] = field(default_factory=dict)
+    """Items that rows were compared with, by benchmark."""
+    quotas: list[tuple[str, Cell]] = field(default_factory=list)
+    """(kind, what came of one quota)."""
 
     def count_kept(self, kind: str, batch: pa.RecordBatch) -> None:
         """Add the provenance and flags of kept rows; ``kept`` itself is for the writer of the files to fill in."""
@@ -216,6 +221,11 @@ def _view(spec: Spec, facts: CardFacts) -> dict[str, Any]:
         ],
         "dedup": spec.filters.dedup,
         "quality": spec.filters.quality,
+        "decontaminate": spec.filters.decontaminate,
+        "benchmarks": [(code(name), items) for name, items in sorted(facts.benchmarks.items())],
+        "phi": spec.filters.phi,
+        "rules": spec.filters.rules,
+        "quotas": [(kind, code(cell.value), cell.planned, cell.kept) for kind, cell in facts.quotas],
         "flags": [
             (kind, code(flag), count, f"{100 * count / facts.rows(kind):.1f} %")
             for (kind, flag), count in sorted(facts.flags.items())

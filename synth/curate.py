@@ -4,11 +4,13 @@ A row is dropped for the first of these reasons, and what is dropped is handed o
 
 - ``duplicate_id``: an earlier row of its kind has the same id;
 - ``low_quality``, ``low_complexity``: the judge scored it below the spec's least; a row without a score passes;
-- ``near_duplicate``: its text is too similar to an earlier row of its kind that was kept.
+- ``refusal``, ``repetitive``, … ``contaminated``, ``phi``: see :mod:`synth.screens`;
+- ``near_duplicate``: its text is too similar to an earlier row of its kind that was kept;
+- ``over_quota``: its department has as many rows as the spec wants, and theirs are better.
 
 Rows keep their order, and the first of similar rows stays; so the outcome depends on the stages and the filters alone.
 Kinds are not compared with each other. In memory are a batch of rows, the ids, and the index of kept texts, never all
-rows. Nothing is written here.
+rows; quotas, where there are any, take a pass of their own before. Nothing is written here.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ from typing import Any
 import pyarrow as pa
 
 from filters.near_duplicates import NearDuplicates
+from filters.quotas import Cell, Filled, fill
 from synth.errors import UserError
-from synth.rows import TEXT_COLUMNS, Rejected, dedup_text
-from synth.spec import Dedup, Filters, Quality
+from synth.rows import Rejected, dedup_text
+from synth.screens import Screens
+from synth.spec_filters import Dedup, Filters, Quality
 from synth.staging import read_stage
 
 STEP = "curation"
@@ -50,19 +54,61 @@ class _Drop:
     fact: str
 
 
-def curate(kind: str, stages: Sequence[Path], filters: Filters) -> Iterator[Curated]:
+def curate(kind: str, stages: Sequence[Path], filters: Filters, screens: Screens) -> Iterator[Curated]:
     """Yield the rows of ``kind`` that stay and those that go, batch by batch, in the order of ``stages``.
 
     Raises UserError when the spec's near-duplicate settings do not work together.
     """
+    over = _over_quota(kind, stages, filters, screens) if filters.quotas else {}
+    for batch, rows, drops in _judged(kind, stages, filters, screens):
+        drops = [drop or over.get(row["id"]) for row, drop in zip(rows, drops, strict=True)]
+        kept = [screens.marked(kind, row) for row, drop in zip(rows, drops, strict=True) if drop is None]
+        yield Curated(
+            pa.RecordBatch.from_pylist(kept, schema=batch.schema),
+            [_rejected(kind, row, drop) for row, drop in zip(rows, drops, strict=True) if drop],
+        )
+
+
+def quota_cells(kind: str, stages: Sequence[Path], filters: Filters, screens: Screens) -> list[Cell]:
+    """Planned against available and kept for each quota of the spec."""
+    return _filled(kind, stages, filters, screens)[1].cells
+
+
+def _judged(
+    kind: str, stages: Sequence[Path], filters: Filters, screens: Screens
+) -> Iterator[tuple[pa.RecordBatch, list[dict[str, Any]], list[_Drop | None]]]:
+    """Batches with their rows and what all filters but quotas say of each."""
     index = _index(filters.dedup)
     seen: set[str] = set()
     for stage in stages:
         for batch in read_stage(stage, kind):
-            rows = batch.select(["id", "quality", "complexity", *TEXT_COLUMNS[kind]]).to_pylist()
-            drops = [_judge(kind, row, filters.quality, seen, index) for row in rows]
-            kept = batch.filter(pa.array([drop is None for drop in drops], pa.bool_()))
-            yield Curated(kept, [_rejected(kind, batch, at, drop) for at, drop in enumerate(drops) if drop])
+            rows = batch.to_pylist()
+            drops = [_scored(row, filters.quality, seen) for row in rows]
+            for at, found in enumerate(screens.drops(kind, rows)):
+                if found is not None and drops[at] is None:
+                    drops[at] = _Drop(found.reason, found.detail, found.detail[:_EXCERPT], "")
+            yield batch, rows, [drop or _twin(kind, row, index) for row, drop in zip(rows, drops, strict=True)]
+
+
+def _filled(kind: str, stages: Sequence[Path], filters: Filters, screens: Screens) -> tuple[list[str], Filled]:
+    """Ids of the rows that all other filters keep, and how they fill the quotas."""
+    ids: list[str] = []
+    scores: list[float | None] = []
+    columns: dict[str, list[str | None]] = {str(dimension): [] for dimension in filters.quotas}
+    for _, rows, drops in _judged(kind, stages, filters, screens):
+        for row, drop in zip(rows, drops, strict=True):
+            if drop is None:
+                ids.append(row["id"])
+                scores.append(row["quality"])
+                for dimension, values in columns.items():
+                    values.append(row[dimension])
+    return ids, fill({str(name): plan for name, plan in filters.quotas.items()}, columns, scores)
+
+
+def _over_quota(kind: str, stages: Sequence[Path], filters: Filters, screens: Screens) -> dict[str, _Drop]:
+    ids, filled = _filled(kind, stages, filters, screens)
+    verdicts = zip(ids, filled.verdicts.reasons, filled.verdicts.evidence, strict=True)
+    return {row_id: _Drop(reason, shown, "", shown) for row_id, reason, shown in verdicts if reason}
 
 
 def _index(dedup: Dedup | None) -> NearDuplicates | None:
@@ -74,15 +120,17 @@ def _index(dedup: Dedup | None) -> NearDuplicates | None:
         raise UserError(f"spec: filters.dedup: {error}") from error
 
 
-def _judge(
-    kind: str, row: dict[str, Any], quality: Quality, seen: set[str], index: NearDuplicates | None
-) -> _Drop | None:
+def _scored(row: dict[str, Any], quality: Quality, seen: set[str]) -> _Drop | None:
     if row["id"] in seen:
         return _Drop("duplicate_id", "an earlier row has the same id", "", row["id"])
     seen.add(row["id"])
     for score, least in (("quality", quality.min_quality), ("complexity", quality.min_complexity)):
         if row[score] is not None and row[score] < least:
             return _Drop(f"low_{score}", f"{score} {row[score]} is below {least}", str(row[score]), f"min_{score}")
+    return None
+
+
+def _twin(kind: str, row: dict[str, Any], index: NearDuplicates | None) -> _Drop | None:
     if index is None:
         return None
     text = dedup_text(kind, row)
@@ -93,8 +141,7 @@ def _judge(
     return _Drop("near_duplicate", detail, text[:_EXCERPT], twin.of)
 
 
-def _rejected(kind: str, batch: pa.RecordBatch, at: int, drop: _Drop) -> Rejected:
-    row: dict[str, Any] = batch.slice(at, 1).to_pylist()[0]
+def _rejected(kind: str, row: dict[str, Any], drop: _Drop) -> Rejected:
     return Rejected(
         kind=kind,
         seed_id=row["seed_id"],

@@ -21,7 +21,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synth.card import CardFacts, render_card
-from synth.curate import curate
+from synth.curate import curate, quota_cells
 from synth.errors import ClinsynthError
 from synth.failpoints import failpoint
 from synth.rows import KINDS, REJECTED, SCHEMAS, rejected_batch
+from synth.screens import Screens
 from synth.spec import Spec
 from synth.staging import (
     RowWriter,
@@ -86,7 +87,9 @@ def export_run(
         export_work, rejected_work = (stack.enter_context(temporary(folder)) for folder in (export, rejected))
         facts = CardFacts(fingerprint=fingerprint)
         _copy_rejected(stages, rejected_work, facts)
-        _write_rows(stages, spec, export_work, rejected_work, facts)
+        screens = Screens(spec.filters, spec.language)
+        facts.benchmarks = screens.benchmarks
+        _write_rows(stages, spec, screens, export_work, rejected_work, facts)
         _settle(facts, planned)
         failpoint("export")
         (export_work / "README.md").write_text(render_card(spec, facts), encoding="utf-8")
@@ -155,7 +158,9 @@ def _copy_rejected(stages: Sequence[Path], work: Path, facts: CardFacts) -> None
                 facts.count_rejected(batch)
 
 
-def _write_rows(stages: Sequence[Path], spec: Spec, export_work: Path, rejected_work: Path, facts: CardFacts) -> None:
+def _write_rows(
+    stages: Sequence[Path], spec: Spec, screens: Screens, export_work: Path, rejected_work: Path, facts: CardFacts
+) -> None:
     with RowWriter(rejected_work / "curation.parquet", REJECTED) as dropped:
         for kind in KINDS:
             with ExitStack() as stack:
@@ -163,7 +168,7 @@ def _write_rows(stages: Sequence[Path], spec: Spec, export_work: Path, rejected_
                     stack.enter_context(_SplitFiles(export_work, kind, split, spec.export.rows_per_file))
                     for split in SPLITS
                 )
-                for part in curate(kind, stages, spec.filters):
+                for part in curate(kind, stages, spec.filters, screens):
                     facts.count_kept(kind, part.kept)
                     ids = part.kept.column("seed_id").to_pylist()
                     held_out = pa.array([in_validation(spec.seed, i, spec.export.validation) for i in ids], pa.bool_())
@@ -173,6 +178,8 @@ def _write_rows(stages: Sequence[Path], spec: Spec, export_work: Path, rejected_
                     dropped.write(rejections)
                     facts.count_rejected(rejections)
             facts.kept[kind] = {"train": train.rows, "validation": validation.rows}
+            if spec.filters.quotas and facts.rows(kind):
+                facts.quotas += [(kind, cell) for cell in quota_cells(kind, stages, spec.filters, screens)]
     if not any(splits["train"] for splits in facts.kept.values()):
         _all_to_train(export_work, facts)
 
@@ -217,7 +224,8 @@ def _manifest(work: Path, spec: Spec, facts: CardFacts) -> dict[str, Any]:
         }
         for kind in KINDS
     }
-    return {"name": spec.name, "fingerprint": facts.fingerprint, "counts": counts, "files": files}
+    quotas = [{"kind": kind, **asdict(cell)} for kind, cell in facts.quotas]
+    return {"name": spec.name, "fingerprint": facts.fingerprint, "counts": counts, "quotas": quotas, "files": files}
 
 
 def _described(work: Path) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from filters.near_duplicates import Duplicate, NearDuplicates
 from synth.recipes.forms import Score
-from synth.spec import Dedup
+from synth.spec_filters import Dedup
 
 
 class NearDuplicateGate:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from synth.spec_filters import Filters, Share
 from synth.spec_models import AnyModel, LocalModel, Model, RemoteModel
 
 ROLES = ("generator", "reasoner", "judge", "doctor", "patient")
@@ -34,8 +35,6 @@ STEPS = (
     "judge_turn",
 )
 """Every question that a recipe puts to a model; the keys of ``sampling``."""
-
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class SeedsSpec(Model):
@@ -133,31 +132,6 @@ class Produce(Model):
     reasoning: Reasoning | None = None
     dialogues: Dialogues | None = None
     preferences: Preferences | None = None
-
-
-class Dedup(Model):
-    """Near-duplicates by MinHash over n-grams, candidates checked by exact Jaccard similarity."""
-
-    ngram: Annotated[str, Field(pattern=r"^(word|char):[1-9][0-9]?$")] = "word:3"
-    questions: Share = 0.7
-    """A question this similar to an earlier one of its shard is dropped before answers are paid for."""
-    rows: Share = 0.8
-    """A finished row this similar to an earlier row of its kind is dropped."""
-    num_perm: Annotated[int, Field(ge=16, le=1024)] = 128
-
-
-class Quality(Model):
-    """Rows that the judge scored too low are dropped."""
-
-    min_quality: Annotated[int, Field(ge=1, le=10)] = 1
-    min_complexity: Annotated[int, Field(ge=1, le=10)] = 1
-
-
-class Filters(Model):
-    """Which rows are good enough. Every drop is kept in ``rejected/`` with its reason."""
-
-    dedup: Dedup | None = Dedup()
-    quality: Quality = Quality()
 
 
 class Budget(Model):

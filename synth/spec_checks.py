@@ -116,6 +116,9 @@ def _files(spec: Spec) -> Iterator[Finding]:
         yield from _file(("taxonomy",), spec.taxonomy)
     if spec.produce.dialogues is not None and spec.produce.dialogues.personas != "default":
         yield from _file(("produce", "dialogues", "personas"), spec.produce.dialogues.personas)
+    for at, benchmark in enumerate(spec.filters.decontaminate.against if spec.filters.decontaminate else []):
+        if not benchmark.exists():
+            yield Finding(("filters", "decontaminate", "against", at), f"no such file or folder; {_RELATIVE}")
     for role in ROLES:
         path = getattr(getattr(spec.models, role), "path", None)
         if path is not None:

@@ -125,6 +125,7 @@ def _resolve_paths(document: Document, folder: Path) -> None:
         ("prompts",),
         ("taxonomy",),
         ("produce", "dialogues", "personas"),
+        ("filters", "decontaminate", "against"),
         *(("models", role, key) for role in roles for key in ("path", "python")),
         *(("models", role, "model") for role in roles if _names_folder(models[role])),
     ]:
@@ -132,12 +133,19 @@ def _resolve_paths(document: Document, folder: Path) -> None:
         for part in loc[:-1]:
             around = around.get(part) if isinstance(around, dict) else None
         written = around.get(loc[-1]) if isinstance(around, dict) else None
-        if not isinstance(written, str) or not written or written.startswith("hf://"):
-            continue
         if loc[-1] == "personas" and written == "default":
             continue
         base = folder if document.line(loc) else Path.cwd()
-        around[loc[-1]] = os.path.join(base, os.path.expanduser(written))
+        if isinstance(written, list):
+            around[loc[-1]] = [_absolute(base, path) for path in written]
+        elif isinstance(written, str):
+            around[loc[-1]] = _absolute(base, written)
+
+
+def _absolute(base: Path, written: Any) -> Any:
+    if not isinstance(written, str) or not written or written.startswith("hf://"):
+        return written
+    return os.path.join(base, os.path.expanduser(written))
 
 
 def _apply(document: Document, override: str) -> list[Finding]:

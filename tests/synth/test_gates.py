@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from filters.near_duplicates import Duplicate, NearDuplicates
 from synth.gates import HardestGate, NearDuplicateGate, ShardGates
 from synth.recipes.forms import Score
-from synth.spec import Dedup
+from synth.spec_filters import Dedup
 
 DEDUP = Dedup(ngram="word:1", questions=0.5, num_perm=64)
 TEXTS = st.lists(st.sampled_from("abcdef"), max_size=5).map(" ".join)
