@@ -51,6 +51,8 @@ class Answer:
     reply: Reply
     calls: tuple[Call, ...]
     flags: tuple[str, ...] = ()
+    votes: tuple[Any, ...] = ()
+    """The values of all samples, where several were asked and ``value`` is what they come to."""
 
 
 class AskRejected(Exception):

@@ -22,6 +22,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from filters.quotas import Cell
+from filters.votes import agreement
 from synth.rows import KINDS, SCHEMAS
 from synth.spec import ROLES, Spec
 from synth.spec_models import LocalModel
@@ -64,6 +65,7 @@ MEANING = {
     "quality": "judged quality, 1 to 10; of a pair: of its chosen side, as the other scores",
     "complexity": "judged complexity, 1 to 10",
     "relevance": "judged medical relevance, 1 to 6",
+    "votes": "the judge's single votes, of which the scores are the medians",
     "generator": "model that wrote it, as served",
     "judge": "model that judged it, as served",
     "prompt_hash": "hash of the templates it was asked with",
@@ -96,6 +98,8 @@ class CardFacts:
     served: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     prompts: Counter[tuple[str, str]] = field(default_factory=Counter)
     flags: Counter[tuple[str, str]] = field(default_factory=Counter)
+    votes: dict[tuple[str, str], list[tuple[int, ...]]] = field(default_factory=dict)
+    """Votes of each kept row that has several, by (kind, score)."""
     benchmarks: dict[str, int] = field(default_factory=dict)
     """Items that rows were compared with, by benchmark."""
     quotas: list[tuple[str, Cell]] = field(default_factory=list)
@@ -105,7 +109,7 @@ class CardFacts:
         """Add the provenance and flags of kept rows; ``kept`` itself is for the writer of the files to fill in."""
         column = {
             name: batch.column(name).to_pylist()
-            for name in ("seed_id", "source", "source_license", "generator", "judge", "prompt_hash", "flags")
+            for name in ("seed_id", "source", "source_license", "generator", "judge", "prompt_hash", "flags", "votes")
         }
         self.seeds.update(column["seed_id"])
         origins = zip(column["source"], column["source_license"], strict=True)
@@ -114,6 +118,9 @@ class CardFacts:
             self.served.update((kind, role, model) for model in column[role] if model)
         self.prompts.update((kind, digest) for digest in column["prompt_hash"] if digest)
         self.flags.update((kind, flag) for flags in column["flags"] for flag in set(flags or ()))
+        for votes in column["votes"]:
+            for score in ("quality", "complexity", "relevance") if len(votes or ()) > 1 else ():
+                self.votes.setdefault((kind, score), []).append(tuple(vote[score] for vote in votes))
 
     def count_rejected(self, batch: pa.RecordBatch) -> None:
         """Add rejections: by reason, but failed rows of a kind by kind alone."""
@@ -221,6 +228,7 @@ def _view(spec: Spec, facts: CardFacts) -> dict[str, Any]:
         ],
         "dedup": spec.filters.dedup,
         "quality": spec.filters.quality,
+        "agreement": agreements(facts),
         "decontaminate": spec.filters.decontaminate,
         "benchmarks": [(code(name), items) for name, items in sorted(facts.benchmarks.items())],
         "phi": spec.filters.phi,
@@ -231,6 +239,15 @@ def _view(spec: Spec, facts: CardFacts) -> dict[str, Any]:
             for (kind, flag), count in sorted(facts.flags.items())
         ],
     }
+
+
+def agreements(facts: CardFacts) -> list[dict[str, Any]]:
+    """How well the judge's votes on the kept rows agree, by kind and score; nothing where it voted once."""
+    found = []
+    for (kind, name), votes in sorted(facts.votes.items()):
+        said = agreement(votes)
+        found.append({"kind": kind, "score": name, "rows": said.rows, "alpha": said.alpha, "same": said.same})
+    return found
 
 
 def _lines(counter: Counter[Any]) -> list[tuple[str, ...]]:

@@ -59,6 +59,10 @@ _HANDED_ON = {"question": 30, "answer": 350, "thought": 1500, "turns": 400, "fac
 """Usual tokens of what earlier steps hand to a template."""
 
 
+GRADED = ("reward", "judge_dialogue", "judge_turn")
+"""Steps that are asked as often as ``filters.quality.votes`` says."""
+
+
 def complex_share(setup: Setup) -> float:
     """Expected share of complex questions."""
     rule = setup.spec.produce.reasoning
@@ -88,4 +92,5 @@ def _requests_per_seed(setup: Setup) -> dict[str, float]:
         counts |= {"diagnosis": each, "judge_dialogue": each}
         if "dialogue_outcome" in origins:
             counts |= {"doctor": each * (turns + 1), "diagnosis": each * 2, "judge_turn": each * 2}
-    return counts
+    votes = setup.spec.filters.quality.votes
+    return {step: count * (votes if step in GRADED else 1) for step, count in counts.items()}

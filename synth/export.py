@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from synth.card import CardFacts, render_card
+from synth.card import CardFacts, agreements, render_card
 from synth.curate import curate, quota_cells
 from synth.errors import ClinsynthError
 from synth.failpoints import failpoint
@@ -225,7 +225,14 @@ def _manifest(work: Path, spec: Spec, facts: CardFacts) -> dict[str, Any]:
         for kind in KINDS
     }
     quotas = [{"kind": kind, **asdict(cell)} for kind, cell in facts.quotas]
-    return {"name": spec.name, "fingerprint": facts.fingerprint, "counts": counts, "quotas": quotas, "files": files}
+    return {
+        "name": spec.name,
+        "fingerprint": facts.fingerprint,
+        "counts": counts,
+        "quotas": quotas,
+        "agreement": agreements(facts),
+        "files": files,
+    }
 
 
 def _described(work: Path) -> Iterator[dict[str, Any]]:

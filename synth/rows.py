@@ -47,6 +47,8 @@ _TURNS = pa.list_(
         ]
     )
 )
+_SCORES = ("quality", "complexity", "relevance")
+_VOTES = pa.list_(pa.struct([(name, pa.int32()) for name in _SCORES]))
 _RUBRIC = pa.list_(pa.struct([("criterion", pa.string()), ("points", pa.int32()), ("met", pa.bool_())]))
 
 _COMMON: list[tuple[str, pa.DataType]] = [
@@ -58,6 +60,7 @@ _COMMON: list[tuple[str, pa.DataType]] = [
     ("quality", pa.int32()),
     ("complexity", pa.int32()),
     ("relevance", pa.int32()),
+    ("votes", _VOTES),
     ("generator", pa.string()),
     ("judge", pa.string()),
     ("prompt_hash", pa.string()),

@@ -69,6 +69,8 @@ class TextRules(Model):
 class Quality(Model):
     """Rows that the judge scored too low are dropped."""
 
+    votes: Annotated[int, Field(ge=1, le=9)] = 1
+    """How often the judge is asked about each text; the median counts, and the votes' agreement is told."""
     min_quality: Annotated[int, Field(ge=1, le=10)] = 1
     min_complexity: Annotated[int, Field(ge=1, le=10)] = 1
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from statistics import median_low
 from typing import Any
 
-from synth.ask import Answer, Asker, AskFailed, AskRejected
+from synth.ask import Answer, Asker, AskFailed, AskRejected, together
 from synth.gates import ShardGates
 from synth.recipes.forms import Grade
 from synth.recipes.notes import Evidence, repetitive, unfenced
@@ -59,12 +60,21 @@ class Job:
         return self.taxonomy.place(answer.value.department), answer
 
     async def grade(self, step: str, part: str, **variables: Any) -> Answer | None:
-        """The judge's :class:`Grade`; None when its replies were of no use. Texts to be judged are unfenced."""
+        """The judge's :class:`Grade`, the median of its votes; None when its replies were of no use.
+
+        Texts to be judged are unfenced.
+        """
         variables = {name: unfenced(v) if isinstance(v, str) else v for name, v in variables.items()}
-        try:
-            return await self.asker.ask(step, Grade, part=part, **variables)
-        except AskRejected:
-            return None
+        asked = await together(
+            *(
+                settled(self.asker.ask(step, Grade, part=part, sample=vote, **variables))
+                for vote in range(self.spec.filters.quality.votes)
+            )
+        )
+        given = [answer for answer in asked if isinstance(answer, Answer)]
+        if len(asked) == 1:
+            return given[0] if given else None
+        return _pooled(given) if given else None
 
     async def common(
         self,
@@ -103,6 +113,7 @@ class Job:
             "language": self.spec.language,
             "department": department.department,
             "subdepartment": department.subdepartment,
+            "votes": [vote.model_dump() for vote in grade.votes] if grade else [],
             "quality": grade.value.quality if grade else None,
             "complexity": grade.value.complexity if grade else None,
             "relevance": grade.value.relevance if grade else None,
@@ -115,6 +126,18 @@ class Job:
             "flags": sorted(noticed),
             "evidence": shown,
         }
+
+
+def _pooled(given: Sequence[Answer]) -> Answer:
+    """Several votes as one answer: the median of each score, of two in the middle the lower."""
+    votes = tuple(answer.value for answer in given)
+    return Answer(
+        value=Grade(**{name: median_low(getattr(vote, name) for vote in votes) for name in Grade.model_fields}),
+        reply=given[0].reply,
+        calls=tuple(call for answer in given for call in answer.calls),
+        flags=tuple(flag for answer in given for flag in answer.flags),
+        votes=votes,
+    )
 
 
 async def settled(question: Awaitable[Answer]) -> Answer | AskRejected:

@@ -38,6 +38,7 @@ def make_row(kind: str, seed_id: str = "s0", number: int = 0, **changes: Any) ->
         "quality": 8,
         "complexity": 7,
         "relevance": None,
+        "votes": [],
         "generator": "writer-1",
         "judge": "judge-1",
         "prompt_hash": "0123abcd",

@@ -1,4 +1,4 @@
-"""A process that dies at every step between intent and manifest: nothing is lost, and what it may have cost is named."""
+"""A process that dies at every step between intent and manifest: nothing is lost, what it cost is named."""
 
 from __future__ import annotations
 

@@ -82,6 +82,7 @@ COUNTS: dict[str, Any] = {
     "filters.phi.kinds": ["email"],
     "filters.rules": {"refusals": False},
     "filters.quotas": {"department": {"Surgery": 5}},
+    "filters.quality.votes": 3,
     "filters.quality.min_quality": 2,
     "filters.quality.min_complexity": 2,
     "sampling.score.temperature": 0.1,

@@ -1,4 +1,4 @@
-"""A disk that fills up or cannot be written: sending stops first, what was acknowledged stays, the run goes on later."""
+"""A disk that fills up or cannot be written: sending stops first, nothing acknowledged is lost."""
 
 from __future__ import annotations
 

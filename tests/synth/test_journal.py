@@ -533,7 +533,9 @@ async def check_full(journal: Journal) -> list[int]:
 async def test_a_full_disk_reaches_every_waiting_put_and_keeps_what_was_acknowledged(tmp_path: Path) -> None:
     path = tmp_path / "j.sqlite"
     journal = Journal(path)
-    journal._writer._connection.execute("PRAGMA max_page_count = 200")  # this connection only: SQLite then reports a full disk
+    journal._writer._connection.execute(
+        "PRAGMA max_page_count = 200"
+    )  # this connection only: SQLite then reports a full disk
     acknowledged = await check_full(journal)
     assert integrity(path) == "ok"
     again = Journal(path)

@@ -18,8 +18,8 @@ from synth.fault_server import FaultOptions, FaultServer
 from synth.journal import Intent, Journal
 from synth.journal_file import VERSION
 from synth.spec import Budget
-from tests.synth.test_journal import make_entry
 from tests.synth.helpers import GOOD, asker, completion, open_desk, score, served, spec_for
+from tests.synth.test_journal import make_entry
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +126,10 @@ async def test_what_was_in_flight_at_a_kill_is_named_once_and_charged(tmp_path: 
     await journal.intend(Intent(0, "k2", "s2", "answers", 1, 0, 700, 0.5))
     await journal.close()  # as a kill leaves it: nothing says how they ended
     again = Journal(path)
-    assert [(one.seed_id, one.step, one.tokens) for one in again.lost()] == [("s1", "score", 500), ("s2", "answers", 700)]
+    assert [(one.seed_id, one.step, one.tokens) for one in again.lost()] == [
+        ("s1", "score", 500),
+        ("s2", "answers", 700),
+    ]
     await again.put(make_entry(1))
     assert again.lost() == []
     totals = again.totals()

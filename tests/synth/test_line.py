@@ -96,7 +96,7 @@ async def test_a_server_that_is_down_at_the_start_is_named_and_joins_later() -> 
 
 
 async def test_nothing_at_any_url_is_a_mistake_of_the_user() -> None:
-    with pytest.raises(UserError, match="no answer from 127.0.0.1:1 "):
+    with pytest.raises(UserError, match=r"no answer from 127\.0\.0\.1:1 "):
         async with endpoint("http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"):
             pass
 

@@ -17,7 +17,8 @@ from tests.synth.test_export import read
 
 VIGNETTE = (
     "A 57-year-old man comes to the clinic with three weeks of pain behind the breastbone when he climbs stairs; "
-    "it goes away after a few minutes of rest and he has smoked a pack a day since he was twenty. What is the next best step?"
+    "it goes away after a few minutes of rest and he has smoked a pack a day since he was twenty. "
+    "What is the next best step?"
 )
 PERSON = "My name is Adaeze Okonkwo, born 3 March 1961, call me at +1 415 555 0134."
 
