@@ -49,6 +49,8 @@ def normalise(text: str) -> str:
 
     Idempotent. Accents, punctuation and the difference of ``ß`` and ``ss`` remain.
     """
+    if text.isascii():  # and so its own NFKC
+        return " ".join(text.lower().split())
     # Lower-casing can bring forth a pair that has a composed form ("J\u030c" gives "\u01f0"), hence NFKC twice.
     lowered = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
     return " ".join(lowered.split())

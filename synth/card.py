@@ -229,6 +229,8 @@ def _view(spec: Spec, facts: CardFacts) -> dict[str, Any]:
         "dedup": spec.filters.dedup,
         "quality": spec.filters.quality,
         "agreement": agreements(facts),
+        "paraphrases": spec.filters.paraphrases,
+        "encoder": code(Path(spec.filters.encoder).name if spec.filters.encoder else ""),
         "decontaminate": spec.filters.decontaminate,
         "benchmarks": [(code(name), items) for name, items in sorted(facts.benchmarks.items())],
         "phi": spec.filters.phi,

@@ -6,11 +6,13 @@ A row is dropped for the first of these reasons, and what is dropped is handed o
 - ``low_quality``, ``low_complexity``: the judge scored it below the spec's least; a row without a score passes;
 - ``refusal``, ``repetitive``, … ``contaminated``, ``phi``: see :mod:`synth.screens`;
 - ``near_duplicate``: its text is too similar to an earlier row of its kind that was kept;
+- ``paraphrase``: an earlier row that was kept says the same in other words;
 - ``over_quota``: its department has as many rows as the spec wants, and theirs are better.
 
 Rows keep their order, and the first of similar rows stays; so the outcome depends on the stages and the filters alone.
 Kinds are not compared with each other. In memory are a batch of rows, the ids, and the index of kept texts, never all
-rows; quotas, where there are any, take a pass of their own before. Nothing is written here.
+rows; paraphrases and quotas, where the spec wants them, take a pass of their own before, and a vector or a score of
+each row. Nothing is written here.
 """
 
 from __future__ import annotations
@@ -20,10 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from filters.near_duplicates import NearDuplicates
-from filters.quotas import Cell, Filled, fill
+from filters.quotas import Cell, fill
+from filters.semantic import drop_paraphrases
+from filters.verdicts import Verdicts
 from synth.errors import UserError
 from synth.rows import Rejected, dedup_text
 from synth.screens import Screens
@@ -59,9 +64,9 @@ def curate(kind: str, stages: Sequence[Path], filters: Filters, screens: Screens
 
     Raises UserError when the spec's near-duplicate settings do not work together.
     """
-    over = _over_quota(kind, stages, filters, screens) if filters.quotas else {}
+    later = _whole(kind, stages, filters, screens).drops
     for batch, rows, drops in _judged(kind, stages, filters, screens):
-        drops = [drop or over.get(row["id"]) for row, drop in zip(rows, drops, strict=True)]
+        drops = [drop or later.get(row["id"]) for row, drop in zip(rows, drops, strict=True)]
         kept = [screens.marked(kind, row) for row, drop in zip(rows, drops, strict=True) if drop is None]
         yield Curated(
             pa.RecordBatch.from_pylist(kept, schema=batch.schema),
@@ -71,7 +76,16 @@ def curate(kind: str, stages: Sequence[Path], filters: Filters, screens: Screens
 
 def quota_cells(kind: str, stages: Sequence[Path], filters: Filters, screens: Screens) -> list[Cell]:
     """Planned against available and kept for each quota of the spec."""
-    return _filled(kind, stages, filters, screens)[1].cells
+    return _whole(kind, stages, filters, screens).cells
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """What only a look at all rows of a kind tells."""
+
+    drops: dict[str, _Drop]
+    """By row id."""
+    cells: list[Cell]
 
 
 def _judged(
@@ -90,25 +104,30 @@ def _judged(
             yield batch, rows, [drop or _twin(kind, row, index) for row, drop in zip(rows, drops, strict=True)]
 
 
-def _filled(kind: str, stages: Sequence[Path], filters: Filters, screens: Screens) -> tuple[list[str], Filled]:
-    """Ids of the rows that all other filters keep, and how they fill the quotas."""
-    ids: list[str] = []
-    scores: list[float | None] = []
-    columns: dict[str, list[str | None]] = {str(dimension): [] for dimension in filters.quotas}
+def _whole(kind: str, stages: Sequence[Path], filters: Filters, screens: Screens) -> _Whole:
+    """Paraphrases and quotas, among the rows that all other filters keep; a pass of its own, where the spec asks."""
+    if filters.paraphrases is None and not filters.quotas:
+        return _Whole({}, [])
+    left: list[dict[str, Any]] = []
+    vectors = []
     for _, rows, drops in _judged(kind, stages, filters, screens):
-        for row, drop in zip(rows, drops, strict=True):
-            if drop is None:
-                ids.append(row["id"])
-                scores.append(row["quality"])
-                for dimension, values in columns.items():
-                    values.append(row[dimension])
-    return ids, fill({str(name): plan for name, plan in filters.quotas.items()}, columns, scores)
+        stay = [row for row, drop in zip(rows, drops, strict=True) if drop is None]
+        left += [{name: row[name] for name in ("id", "quality", *filters.quotas)} for row in stay]
+        if filters.paraphrases is not None and screens.encoder is not None:
+            vectors.append(screens.encoder([dedup_text(kind, row) for row in stay]))
+    found: dict[str, _Drop] = {}
+    if filters.paraphrases is not None and vectors:
+        names = [row["id"] for row in left]
+        found = _drops(names, drop_paraphrases(np.concatenate(vectors), filters.paraphrases, names))
+        left = [row for row in left if row["id"] not in found]
+    plan = {str(name): cells for name, cells in filters.quotas.items()}
+    filled = fill(plan, {name: [row[name] for row in left] for name in plan}, [row["quality"] for row in left])
+    return _Whole(found | _drops([row["id"] for row in left], filled.verdicts), filled.cells)
 
 
-def _over_quota(kind: str, stages: Sequence[Path], filters: Filters, screens: Screens) -> dict[str, _Drop]:
-    ids, filled = _filled(kind, stages, filters, screens)
-    verdicts = zip(ids, filled.verdicts.reasons, filled.verdicts.evidence, strict=True)
-    return {row_id: _Drop(reason, shown, "", shown) for row_id, reason, shown in verdicts if reason}
+def _drops(ids: Sequence[str], verdicts: Verdicts) -> dict[str, _Drop]:
+    reasons = zip(ids, verdicts.reasons, verdicts.evidence, strict=True)
+    return {row_id: _Drop(reason, shown, "", shown) for row_id, reason, shown in reasons if reason}
 
 
 def _index(dedup: Dedup | None) -> NearDuplicates | None:

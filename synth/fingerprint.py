@@ -69,6 +69,8 @@ def asking_fingerprint(spec: Spec, template_hashes: dict[str, str], seeds_digest
             model["model"] = Path(model["model"]).name
         if model.get("path"):
             model["path"] = Path(model["path"]).name
+    if is_folder(spec.filters.encoder or ""):
+        asked["filters"]["encoder"] = Path(str(spec.filters.encoder)).name
     if spec.filters.decontaminate is not None:
         asked["filters"]["decontaminate"]["against"] = [path.name for path in spec.filters.decontaminate.against]
     asked["taxonomy"] = _contents(spec.taxonomy or DATA / "taxonomy.yaml")

@@ -3,7 +3,7 @@
 Repair is limited to what cannot change a value: code fences around the JSON, typographic quotes as delimiters, commas
 before a closing bracket. A reply that was cut is never repaired, for a cut ``50`` reads as ``5``; one that was cut
 after its JSON was complete (small models go on with white space) is complete. A reply that declines is a refusal, as
-plain text and inside a form's own words alike; the patterns are English.
+plain text and inside a form's own words alike; the patterns cover the languages of :mod:`filters.phrases`.
 """
 
 from __future__ import annotations
@@ -17,26 +17,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from filters.phrases import refusal
 from synth.endpoints.base import Reply
 
 _FENCE = re.compile(r"```[a-zA-Z0-9]*\s*")
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _TYPOGRAPHIC = re.compile(r"(?<=[{\[,:\s])[\u201c\u201d]|[\u201c\u201d](?=\s*[:,}\]])")
-_I_AM = r"i(['\u2019]?m| am)"
-_CANNOT = r"(can['\u2019]?t|cannot|can not|unable|won['\u2019]?t)"
-_DECLINES = (
-    r"(help(?! but)|assist|provide|comply|fulfil|continue with|respond|(do|with) (that|this)|medical advice"
-    r"|answer (you|your|this|that|these|those|the|any|it|medical)|language model)"
-)
-_AN_AI = r"an? (ai|artificial intelligence|large language model|language model)( language model| model| assistant)?"
-_REFUSAL = re.compile(
-    rf"^\s*({_I_AM} (very |so |really )?sorry|i apologi[sz]e|sorry)\b"
-    rf".{{0,60}}?\bi\b.{{0,5}}?\b{_CANNOT}\b.{{0,40}}\b{_DECLINES}"
-    rf"|^\s*(i can['\u2019]?t|i cannot|i can not|{_I_AM} (not able|unable) to|as an ai)\b.{{0,60}}\b{_DECLINES}"
-    rf"|^\s*(as|{_I_AM}( just| only)?) {_AN_AI}\s*[,.]",
-    re.IGNORECASE | re.DOTALL,
-)
 THINK = re.compile(r"^\s*<think>(.*?)</think>(.*)$", re.DOTALL)
 
 
@@ -102,14 +89,9 @@ def parse(reply: Reply, model: type[BaseModel] | None) -> Parsed:
         lines = [f"{'.'.join(str(p) for p in e['loc']) or 'the reply'}: {e['msg']}" for e in err.errors()[:5]]
         raise BadReply("schema", _one_line("; ".join(lines))) from None
     for text in _own_words(value):
-        if declines(text):
+        if refusal(text):
             raise BadReply("refusal", _one_line(text))
     return Parsed(value, repaired)
-
-
-def declines(text: str) -> bool:
-    """Whether a text, or what follows its reasoning, opens by declining to answer (English only)."""
-    return any(_REFUSAL.search(part[:300]) for part in (text, text.rpartition("</think>")[2]))
 
 
 def _own_words(value: BaseModel) -> Iterator[str]:
@@ -124,7 +106,7 @@ def _plain_text(text: str, cut: bool) -> str:
         raise BadReply("truncated", "it was cut off at the token limit; be brief")
     if not text.strip():
         raise BadReply("empty", "it was empty")
-    if declines(text):
+    if refusal(text):
         raise BadReply("refusal", _one_line(text))
     return text.strip()
 
@@ -140,7 +122,7 @@ def _load(text: str, cut: bool) -> tuple[Any, bool]:
         problem = "the JSON is nested too deeply"
     if cut:
         raise BadReply("truncated", "it was cut off at the token limit; be brief")
-    if declines(text) and "{" not in text:
+    if refusal(text) and "{" not in text:
         raise BadReply("refusal", _one_line(text))
     # A reasoning model may think aloud before its JSON; what it thought is no part of the value.
     body = _unfenced(re.sub(r"^\s*<think>.*?</think>", "", text, flags=re.DOTALL))

@@ -18,11 +18,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from filters.contamination import contaminated
+from filters.contamination import Paraphrases, contaminated
 from filters.item_index import ItemIndex
 from filters.phi import Span, find, mask
 from filters.quality import Rules, judge
 from filters.readers import BenchmarkError
+from filters.semantic import Encoder
 from synth.errors import UserError
 from synth.spec_filters import Decontaminate, Filters, TextRules
 
@@ -64,6 +65,12 @@ class Screens:
         self._rules = _rules(filters.rules, language)
         self._threshold = filters.decontaminate.threshold if filters.decontaminate else 0.0
         self._items = _items(filters.decontaminate)
+        self.encoder = _encoder(filters.encoder)
+        """Texts to vectors, where the spec names a model for it."""
+        cosine = filters.decontaminate.paraphrases if filters.decontaminate else None
+        self._paraphrases = None
+        if self._items is not None and self.encoder is not None and cosine is not None:
+            self._paraphrases = Paraphrases(self._items, self.encoder, cosine)
 
     @property
     def benchmarks(self) -> dict[str, int]:
@@ -83,7 +90,8 @@ class Screens:
         if self._rules is not None:
             yield self._form([_answers(row[_JUDGED[kind]]) for row in rows], self._rules)
         if self._items is not None:
-            verdicts = contaminated(pa.array([_read(kind, row) for row in rows]), self._items, self._threshold)
+            texts = pa.array([_read(kind, row) for row in rows], pa.string())
+            verdicts = contaminated(texts, self._items, self._threshold, self._paraphrases)
             yield list(verdicts.reasons), list(verdicts.evidence)
         if self._phi is not None and self._phi.mode == "drop":
             spans = [list(self._found(kind, row)) for row in rows]
@@ -143,6 +151,18 @@ def _items(wanted: Decontaminate | None) -> ItemIndex | None:
         return ItemIndex.from_files(wanted.against, exclude_splits=wanted.exclude_splits)
     except (BenchmarkError, OSError) as error:
         raise UserError(f"filters.decontaminate.against: {error}") from None
+
+
+def _encoder(model: str | None) -> Encoder | None:
+    if model is None:
+        return None
+    try:
+        return Encoder(model)
+    except ImportError:
+        raise UserError("filters.encoder: needs `pip install 'clinsynth[train]'`") from None
+    except Exception as error:  # the loaders raise many types; each means the same to the user
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"filters.encoder: cannot load {model}: {reason}") from None
 
 
 def _answers(messages: list[dict[str, str]]) -> list[str]:

@@ -30,6 +30,7 @@ def check(spec: Spec) -> list[Finding]:
     return [
         *_produce(spec.produce),
         *_dedup(spec),
+        *_encoder(spec),
         *_prices(spec),
         *_files(spec),
         *_endpoints(spec),
@@ -84,6 +85,18 @@ def _dedup(spec: Spec) -> Iterator[Finding]:
             message = f"too low for an index of num_perm numbers: set {lowest_threshold(dedup.num_perm)} or more"
             mend = ", or raise num_perm" if threshold else "; `dedup: null` turns the filter off"
             yield Finding(("filters", "dedup", name), message + mend)
+
+
+def _encoder(spec: Spec) -> Iterator[Finding]:
+    filters = spec.filters
+    wants: list[tuple[str, ...]] = [("paraphrases",)] if filters.paraphrases is not None else []
+    if filters.decontaminate is not None and filters.decontaminate.paraphrases is not None:
+        wants.append(("decontaminate", "paraphrases"))
+    if filters.encoder is None:
+        for place in wants:
+            yield Finding(("filters", *place), "needs a model: add `encoder: NAME` under filters")
+    elif not wants:
+        yield Finding(("filters", "encoder"), "is not used: add `paraphrases: 0.95` under filters, or remove it")
 
 
 def _prices(spec: Spec) -> Iterator[Finding]:

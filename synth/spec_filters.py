@@ -32,6 +32,8 @@ class Decontaminate(Model):
     """Share of an item's 8-grams or 13-grams that must stand in a row."""
     exclude_splits: list[Literal["train", "validation", "test", "unknown"]] = Field(default_factory=list)
     """Splits of the benchmarks that are no secret (``[train]``)."""
+    paraphrases: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Also drop rows with this cosine to an item, which say the same in other words; needs ``filters.encoder``."""
 
 
 PhiKind = Literal["email", "url", "id", "phone", "date", "address", "name", "age"]
@@ -79,6 +81,10 @@ class Filters(Model):
     """Which rows are good enough. Every drop is kept in ``rejected/`` with its reason."""
 
     dedup: Dedup | None = Dedup()
+    encoder: str | None = None
+    """Model of sentence embeddings for paraphrases: a name on the Hub or a folder (needs the extra ``train``)."""
+    paraphrases: Annotated[float, Field(gt=0, le=1)] | None = None
+    """A row with this cosine to an earlier row of its kind is dropped; what a number means depends on the encoder."""
     decontaminate: Decontaminate | None = None
     phi: Phi | None = Phi()
     rules: TextRules | None = None

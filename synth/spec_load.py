@@ -112,8 +112,8 @@ def _said(loc: Loc, document: Document) -> bool:
     return any(loc[:length] in document.unread for length in range(1, len(loc) + 1))
 
 
-def _names_folder(model: object) -> bool:
-    return isinstance(model, dict) and isinstance(name := model.get("model"), str) and is_folder(name)
+def _names_folder(around: object, key: str = "model") -> bool:
+    return isinstance(around, dict) and isinstance(name := around.get(key), str) and is_folder(name)
 
 
 def _resolve_paths(document: Document, folder: Path) -> None:
@@ -126,6 +126,7 @@ def _resolve_paths(document: Document, folder: Path) -> None:
         ("taxonomy",),
         ("produce", "dialogues", "personas"),
         ("filters", "decontaminate", "against"),
+        *([("filters", "encoder")] if _names_folder(document.value.get("filters"), "encoder") else []),
         *(("models", role, key) for role in roles for key in ("path", "python")),
         *(("models", role, "model") for role in roles if _names_folder(models[role])),
     ]:

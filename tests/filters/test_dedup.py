@@ -140,7 +140,10 @@ def test_an_empty_table(tmp_path: Path) -> None:
 
 def test_help_imports_nothing_heavy_and_a_mistake_shows_no_traceback(tmp_path: Path) -> None:
     heavy = "('numpy', 'pyarrow', 'datasketch', 'scipy')"
-    code = f"import sys; from filters.dedup import main\ntry: main(['--help'])\nfinally: print([m for m in {heavy} if m in sys.modules])"
+    code = (
+        "import sys; from filters.dedup import main\ntry: main(['--help'])\n"
+        f"finally: print([m for m in {heavy} if m in sys.modules])"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "--text-column" in out
     assert out.endswith("[]\n")

@@ -65,6 +65,12 @@ def masked(text: str) -> str:
         ("hi , martha . i'm dr. flores .", "hi , [NAME] . i'm dr. [NAME] ."),
         ("Name: Jose\u0301 Ruiz", "Name: [NAME]"),
         ("姓名：王小明", "姓名：[NAME]"),
+        ("Ms. June Ward; how are you, Mary?", "Ms. [NAME]; how are you, [NAME]?"),
+        ("seen in clinic by Ruth Nováková, PA", "seen in clinic by [NAME], PA"),
+        (
+            "[doctor] patient , bruce ward . date of birth 5/21/1969",
+            "[doctor] patient , [NAME] . date of birth [DATE]",
+        ),
         ("Dr. Crohn saw Mr. Wilson", "Dr. [NAME] saw Mr. [NAME]"),
         ("on 03/14/2019, 2021-11-05 and 22.07.1956", "on [DATE], [DATE] and [DATE]"),
         ("on the fourth of March nineteen sixty-two", "on [DATE]"),
@@ -108,6 +114,9 @@ def test_what_is_found(text: str, expected: str) -> None:
         "the number 943 476 5918",
         "this may 4 times a day march 12 miles",
         "Dr. XYZ saw Mr. ABC.",
+        "Thalassemia major is called Cooley's anemia; the hormone was used in the NHPP of LVADs.",
+        "Enuresis is normal till 5 years of age. The Smith antigen was negative.",
+        "how are you doing walking around ? [patient] fine",
     ],
 )  # fmt: skip
 def test_what_is_left_alone(text: str) -> None:

@@ -50,6 +50,7 @@ def test_refusals(text: str) -> None:
         "I'm sorry to hear that. How long have you had the pain?",
         "I'm sorry, I can't help but worry about my heart.",
         "Sorry, I can't hear you well.",
+        "I can't do that anymore.",
         "I cannot recommend aspirin here because of the ulcer.",
         "Es tut mir leid, das zu hören. Seit wann haben Sie Schmerzen?",
         "Lo siento mucho. ¿Desde cuándo le duele?",
@@ -62,9 +63,7 @@ def test_what_is_no_refusal(text: str) -> None:
     assert refusal(text) is None
 
 
-def test_what_the_pipeline_takes_for_a_refusal_is_one_here() -> None:
-    from synth.replies import declines
-
+def test_refusals_as_models_word_them() -> None:
     texts = [
         "I'm sorry, but I can't assist with that request.",
         "I apologise, but I cannot provide that.",
@@ -74,7 +73,6 @@ def test_what_the_pipeline_takes_for_a_refusal_is_one_here() -> None:
         "I'm a large language model, and have no patients.",
         "As an AI I cannot give medical advice.",
     ]
-    assert all(map(declines, texts)), "the examples"
     assert all(map(refusal, texts))
 
 

