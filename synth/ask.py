@@ -187,7 +187,8 @@ class Asker:
 
     async def _entry(self, step: str, name: str, sample: int, reask: int, request: Request) -> Entry:
         desk, role = self.desk, STEPS[step].role
-        key = journal_key(self.seed_id, name, sample, reask, desk.declared[role], request)
+        asked = _as_json(request)
+        key = _key([self.seed_id, name, sample, reask, desk.declared[role]], asked)
         entry = self.journal.get(key)
         if entry is not None and not (desk.retry_failed and entry.reply is None):
             reply = Reply(**entry.reply) if entry.reply is not None else None
@@ -227,7 +228,7 @@ class Asker:
             attempts=[attempt.as_dict() for attempt in outcome.attempts],
         )
         # Awaited before this seed goes on: a kill costs at most what was in flight.
-        await self.journal.put(entry, ledger.ended)
+        await self.journal.put(entry, ledger.ended, asked)
         failpoint("commit")
         desk.watcher.asked(step, entry.outcome, reply, entry.usd, replayed=False)
         return entry
@@ -245,9 +246,18 @@ def seeded(*parts: object) -> random.Random:
 
 def journal_key(seed_id: str, step: str, sample: int, reask: int, model: str, request: Request) -> str:
     """Sha256 (hex) of everything that decides a reply."""
-    asked = [seed_id, step, sample, reask, model, _as_dict(request)]
-    text = json.dumps(asked, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+    return _key([seed_id, step, sample, reask, model], _as_json(request))
+
+
+def _key(place: list[Any], request: str) -> str:
+    return hashlib.sha256(f"{_json(place)[:-1]},{request}]".encode("utf-8", "replace")).hexdigest()
+
+
+def _as_json(request: Request) -> str:
+    return _json(_as_dict(request))
+
+
+_json = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _as_dict(value: Request | Reply) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from synth.endpoints.base import Endpoint, Leavable
-from synth.endpoints.http import http_endpoint
+from synth.endpoints.http import HttpEndpoint, http_endpoint
 from synth.endpoints.local import LocalEndpoint, model_name
 from synth.endpoints.pool import Pool
 from synth.spec import Produce, Spec
@@ -53,6 +53,8 @@ class Engines:
         self.started = False
         self._starting = asyncio.Lock()
         self._failure: Exception | None = None
+        self._start: asyncio.Task[None] | None = None
+        self._stopped: BaseException | None = None
         by_model: dict[str, Pool] = {}
         for role in roles_in_use(spec.produce):
             model = spec.models.of(role)
@@ -80,34 +82,54 @@ class Engines:
             if self._failure is not None:
                 raise self._failure
             if not self.started:
+                self._start = asyncio.create_task(self._start_all())
                 try:
-                    for pool in self.distinct:
-                        await pool.endpoint.start()
+                    await self._start
+                except asyncio.CancelledError:
+                    if self._stopped is not None and not _being_cancelled():
+                        raise self._stopped from None
+                    self._start.cancel()
+                    raise
                 except Exception as err:
                     self._failure = err
                     raise
                 self.started = True
 
+    async def _start_all(self) -> None:
+        # What is quick to refuse comes first: a missing key should not show after a model has loaded for minutes.
+        for pool in sorted(self.distinct, key=lambda pool: not isinstance(pool.endpoint, HttpEndpoint)):
+            await pool.endpoint.start()
+
     def stop(self, reason: BaseException) -> None:
-        """Send nothing more."""
+        """Send nothing more; what is on its way ends as usual."""
+        self._stopped = self._stopped or reason
         for pool in self.distinct:
             pool.stop(reason)
+            pool.endpoint.stop(reason)
+        if self._start is not None and not self.started:
+            self._start.cancel()  # a model may take minutes to load
 
     def let_go(self, reason: BaseException) -> None:
         """Do not wait for replies that take hours: open batches go on without us."""
         for pool in self.distinct:
             if isinstance(pool.endpoint, Leavable):
-                pool.endpoint.stop(reason)
+                pool.endpoint.let_go(reason)
 
     @property
     def in_flight(self) -> int:
-        """Requests open at all endpoints."""
-        return sum(pool.in_flight for pool in self.distinct)
+        """Requests open at all endpoints; none before they have started."""
+        return sum(pool.in_flight for pool in self.distinct) if self.started else 0
 
     async def close(self) -> None:
         """Close all engines."""
         for pool in self.distinct:
             await pool.endpoint.close()
+
+
+def _being_cancelled() -> bool:
+    """Whether this very task is asked to end, rather than one that it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def make_endpoint(

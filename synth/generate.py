@@ -207,8 +207,11 @@ def _stopped(setup: Setup, finished: Finished, progress: Progress) -> int:
         raise error
     print(error, file=sys.stderr)
     if progress.requests or not isinstance(error, UserError):
-        kept = f"{progress.requests:,} replies of this try and all earlier ones are safe in {setup.run / 'journal'}"
-        print(kept, file=sys.stderr)
+        replies = sum(progress.done_by.values())
+        print(
+            f"{replies:,} replies of this try and all earlier ones are safe in {setup.run / 'journal'}",
+            file=sys.stderr,
+        )
     reasoning = setup.spec.produce.reasoning
     if isinstance(error, BudgetReached) and not (reasoning and reasoning.hardest):  # a cut shard has other hardest
         print("with --limit N the seeds finished so far can be exported at no cost", file=sys.stderr)

@@ -36,6 +36,7 @@ from synth.journal_file import (
     LOST,
     NAMED,
     SET_ASIDE,
+    SET_DAMAGED_ASIDE,
     SETTLE,
     TOTALS,
     cure,
@@ -123,12 +124,12 @@ class Journal:
         """Write how an attempt ended; it is on disk with the next commit."""
         self._writer.write([_ending(ended)])
 
-    async def put(self, entry: Entry, ended: Sequence[Ended] = ()) -> None:
+    async def put(self, entry: Entry, ended: Sequence[Ended] = (), request: str | None = None) -> None:
         """Write ``entry`` in place of any row of its key; return when it is on disk.
 
-        ``ended`` are the attempts made for it; a reply without any was asked for by an earlier process, whose intents
-        of that key are then no longer lost. Texts are made storable: lone surrogates become U+FFFD. Cancelling the
-        call does not take the row back.
+        ``request`` is the entry's request as JSON, for a caller that has it. ``ended`` are the attempts made for it;
+        a reply without any was asked for by an earlier process, whose intents of that key are then no longer lost.
+        Texts are made storable: lone surrogates become U+FFFD. Cancelling the call does not take the row back.
 
         Raises:
             JournalWriteError: the disk refused; from then on every put fails at once.
@@ -140,8 +141,10 @@ class Journal:
         for attempt in ended:
             kept: list[Statement] = [_ending(attempt), (SETTLE, (attempt.id,))]
             statements += kept if attempt.kept else [(FORGET, (attempt.id,))]
-        statements += [(SET_ASIDE + "key = ?", row[:1]), (INSERT, row)]
-        await self._writer.commit(statements, json_bytes(entry.request))
+        statements += [(SET_ASIDE, row[:1]), (INSERT, row)]
+        await self._writer.commit(
+            statements, json_bytes(entry.request) if request is None else storable(request).encode()
+        )
 
     def lost(self) -> list[Intent]:
         """Return the requests that were in flight when a run ended, and mark them: the next call has others.
@@ -196,7 +199,7 @@ class Journal:
         if rowid not in self._damaged_rows:
             self._damaged_rows.add(rowid)
             # By its number, not its key: a put() of the same key may be on its way to the disk.
-            gone = [(SET_ASIDE + "rowid = ?", (rowid,)), ("DELETE FROM entries WHERE rowid = ?", (rowid,))]
+            gone: list[Statement] = [(SET_DAMAGED_ASIDE, (rowid,)), ("DELETE FROM entries WHERE rowid = ?", (rowid,))]
             self._writer.write(gone)
 
 

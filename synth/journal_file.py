@@ -12,8 +12,22 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from pathlib import Path
+from typing import NamedTuple
 
 from synth.errors import UserError
+
+
+class Many(NamedTuple):
+    """A statement that takes any number of rows at once."""
+
+    head: str
+    row: str
+    tail: str = ""
+
+    def sql(self, rows: int) -> str:
+        """The statement for so many rows."""
+        return f"{self.head} {', '.join([self.row] * rows)}{self.tail}"
+
 
 APPLICATION_ID = 0x636C696E  # "clin": tells a journal from any other SQLite file
 VERSION = 2
@@ -38,12 +52,19 @@ CREATE TABLE IF NOT EXISTS attempts (
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """
-INSERT = f"INSERT OR REPLACE INTO entries ({HEADER}, checksum, body, request) VALUES ({', '.join('?' * 15)})"
-SET_ASIDE = "INSERT INTO replaced SELECT key, outcome, requests, tokens_in, tokens_out, usd, body FROM entries WHERE "
-INTEND = "INSERT INTO attempts (id, key, seed_id, step, sample, reask, tokens, usd) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT = Many(f"INSERT OR REPLACE INTO entries ({HEADER}, checksum, body, request) VALUES", f"({', '.join('?' * 15)})")
+SET_ASIDE = Many(
+    "INSERT INTO replaced SELECT key, outcome, requests, tokens_in, tokens_out, usd, body FROM entries WHERE key IN (",
+    "?",
+    ")",
+)
+INTEND = Many(
+    "INSERT INTO attempts (id, key, seed_id, step, sample, reask, tokens, usd) VALUES", "(?, ?, ?, ?, ?, ?, ?, ?)"
+)
+FORGET = Many("DELETE FROM attempts WHERE id IN (", "?", ")")
+SET_DAMAGED_ASIDE = f"{SET_ASIDE.head.removesuffix('key IN (')}rowid = ?"
 END = "UPDATE attempts SET outcome = ?, arrived = ?, tokens = ?, usd = ? WHERE id = ?"
 SETTLE = "UPDATE attempts SET settled = 1 WHERE id = ?"
-FORGET = "DELETE FROM attempts WHERE id = ?"
 LOST = "SELECT id, key, seed_id, step, sample, reask, tokens, usd FROM attempts WHERE outcome = '' ORDER BY id"
 NAMED = "SELECT key, id FROM attempts WHERE outcome = 'lost'"
 # An attempt that is settled is counted in the requests of its entry.

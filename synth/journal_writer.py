@@ -19,9 +19,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from synth.errors import ClinsynthError
-from synth.journal_file import cure
+from synth.journal_file import Many, cure
 
-Statement = tuple[str, tuple[Any, ...]]
+Statement = tuple[str | Many, tuple[Any, ...]]
+"""What to do with which values; of one :class:`Many` a group's rows go into few statements."""
+_AT_ONCE = (64, 16, 4, 1)
+"""Rows of one statement: few different texts, so that SQLite need not read a new one each time."""
 
 
 class JournalWriteError(ClinsynthError):
@@ -99,11 +102,7 @@ class JournalWriter:
         execute = self._connection.execute
         try:
             execute("BEGIN IMMEDIATE")
-            for job in jobs:
-                *first, (last, values) = job.statements
-                for sql, early in first:
-                    execute(sql, early)
-                execute(last, values if job.request is None else (*values, zlib.compress(job.request, 1)))
+            self._execute(jobs)
             execute("COMMIT")
             self.commits += 1
         except Exception as error:  # whatever it is, those who wait must hear of it
@@ -111,6 +110,39 @@ class JournalWriter:
             self._failure = f"{reason} (every reply acknowledged so far is safe)"
             with contextlib.suppress(sqlite3.Error):
                 execute("ROLLBACK")
+
+    def _execute(self, jobs: list[_Job]) -> None:
+        """Run the statements of a group in their order, but rows of one kind together.
+
+        Each statement takes the interpreter from the event loop and gives it back; with four of them a row, the loop
+        and this thread would wait for each other most of the time.
+        """
+        held: dict[Many, list[tuple[Any, ...]]] = {}
+        keys: set[Any] = set()
+        for job in jobs:
+            for at, (what, values) in enumerate(job.statements):
+                if job.request is not None and at == len(job.statements) - 1:
+                    values = (*values, zlib.compress(job.request, 1))
+                if isinstance(what, str):
+                    self._flush(held)
+                    self._connection.execute(what, values)
+                    continue
+                if (what, values[0]) in keys:  # a second row of the same key comes after the first
+                    self._flush(held)
+                    keys.clear()
+                keys.add((what, values[0]))
+                held.setdefault(what, []).append(values)
+        self._flush(held)
+
+    def _flush(self, held: dict[Many, list[tuple[Any, ...]]]) -> None:
+        for what, rows in held.items():
+            done = 0
+            while done < len(rows):
+                size = next(size for size in _AT_ONCE if size <= len(rows) - done)
+                values = [value for row in rows[done : done + size] for value in row]
+                self._connection.execute(what.sql(size), values)
+                done += size
+        held.clear()
 
 
 def _settle(waiting: list[asyncio.Future[None]], failure: str | None) -> None:

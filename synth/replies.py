@@ -96,8 +96,9 @@ def parse(reply: Reply, model: type[BaseModel] | None) -> Parsed:
 
 def _own_words(value: BaseModel) -> Iterator[str]:
     """Texts of a form in which a model could decline: those its class names in ``own_words``."""
-    for name in getattr(value, "own_words", ()):
-        found = getattr(value, name, None)
+    form = type(value)  # asked of the class: pydantic looks a missing attribute up in many places
+    for name in getattr(form, "own_words", ()):
+        found = getattr(value, name) if name in form.model_fields else None
         yield from [found] if isinstance(found, str) else found or ()
 
 

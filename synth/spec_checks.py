@@ -164,7 +164,7 @@ def _urls(model: RemoteModel, loc: Loc) -> Iterator[Finding]:
             yield Finding(place, "holds a user name or password: name a key in api_key_env")
         elif url.query is not None or url.fragment is not None:
             yield Finding(place, "ends in a query (?…) or fragment (#…): remove it")
-        elif url in urls[:at]:
+        elif str(url).rstrip("/") in [str(other).rstrip("/") for other in urls[:at]]:
             yield Finding(place, "is listed twice: keep one")
     if isinstance(model, VllmModel) and urls:
         for name in sorted(model.model_fields_set & {"args", "replicas", "python", "env", "start_timeout"}):

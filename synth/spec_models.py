@@ -71,7 +71,8 @@ class RemoteModel(Model):
     timeout: Annotated[float, Field(gt=0)] = 600.0
     """Seconds for one try, from sending to the last byte."""
     deadline: Annotated[float, Field(gt=0)] = 3600.0
-    """Seconds for one question with all its tries; waiting for an endpoint that is out of order does not count."""
+    """Seconds for one question: its tries and the pauses between them. Waiting for a server that is limited, paused or
+    out of order does not count."""
     retries: Annotated[int, Field(ge=0, le=20)] = 8
     """Further tries after a rate limit, a server error, a broken connection or an unreadable reply."""
     max_outage: Annotated[float, Field(gt=0)] = 600.0

@@ -12,9 +12,7 @@ def keep(texts: list[str]) -> list[bool]:
     index = MinHashLSH(threshold=THRESHOLD, num_perm=PERMUTATIONS)
     sets = (grams(text) for text in texts)
     kept = []
-    for place, signature in enumerate(
-        MinHash.generator(sets, num_perm=PERMUTATIONS, hashfunc=xxhash.xxh32_intdigest)
-    ):
+    for place, signature in enumerate(MinHash.generator(sets, num_perm=PERMUTATIONS, hashfunc=xxhash.xxh32_intdigest)):
         kept.append(not index.query(signature))
         if kept[-1]:
             index.insert(place, signature, check_duplication=False)

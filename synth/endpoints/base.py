@@ -165,6 +165,10 @@ class Endpoint(Protocol):
         """
         ...
 
+    def stop(self, reason: BaseException) -> None:
+        """Send nothing more: what is not on its way gets ``reason``, what is ends as usual."""
+        ...
+
     async def close(self) -> None:
         """Release connections, processes and memory."""
         ...
@@ -174,6 +178,6 @@ class Endpoint(Protocol):
 class Leavable(Protocol):
     """An endpoint whose replies may take hours, and arrive without us."""
 
-    def stop(self, reason: BaseException | None = None) -> None:
-        """Let go of all that wait: they get ``reason``. The next process takes their replies up."""
+    def let_go(self, reason: BaseException) -> None:
+        """Wait no more: all questions get ``reason``. The next process takes their replies up."""
         ...

@@ -32,7 +32,7 @@ from synth.endpoints.batch_service import ENDPOINT, BatchService, Missing
 from synth.endpoints.bodies import request_body
 from synth.endpoints.keys import Key
 from synth.endpoints.server import Server
-from synth.errors import EndpointRefused, RunInterrupted
+from synth.errors import ClinsynthError, EndpointRefused, RunInterrupted
 from synth.failpoints import failpoint
 from synth.spec_models import BatchModel
 
@@ -67,6 +67,8 @@ class BatchEndpoint:
         self._earlier: list[Sent] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped: BaseException | None = None
+        self._held: BaseException | None = None
+        """Nothing more is sent, but replies still arrive."""
         self._most = MOST_REQUESTS
         self._one_by_one = False
         """The service's queue of tokens was full once."""
@@ -104,8 +106,8 @@ class BatchEndpoint:
         """Put a request into the next round and wait for its reply, a day if need be."""
         if not self._started:
             raise RuntimeError("start() comes before complete()")
-        if self._stopped is not None:
-            raise self._stopped
+        if (stopped := self._stopped or self._held) is not None:
+            raise stopped
         name = ledger.key or uuid.uuid4().hex
         if name in self._unanswered:
             raise ValueError(f"{name} was asked and is not answered yet")
@@ -116,7 +118,15 @@ class BatchEndpoint:
         finally:
             del self._unanswered[name]
 
-    def stop(self, reason: BaseException | None = None) -> None:
+    def stop(self, reason: BaseException) -> None:
+        """Send nothing more; replies of open batches still arrive."""
+        self._held = self._held or reason
+        for question in [question for question in self._unanswered.values() if not question.begun]:
+            if not question.answer.done():
+                question.answer.set_exception(reason)
+        self._waiting.clear()
+
+    def let_go(self, reason: BaseException | None = None) -> None:
         """Send nothing more and let go of all that wait: they get ``reason``. Open batches go on without us."""
         if self._stopped is not None:
             return
@@ -139,7 +149,7 @@ class BatchEndpoint:
 
     async def close(self) -> None:
         """Stop, close the connections and remove temporary files."""
-        self.stop()
+        self.let_go()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._started:
             await self._service.close()
@@ -151,14 +161,22 @@ class BatchEndpoint:
         async def guarded() -> None:
             try:
                 await work
+            except OSError as err:  # the temporary folder: full, or gone
+                reason = f"models.{self.role}: cannot write the batch's file: {err.strerror or err}"
+                self.let_go(ClinsynthError(f"{reason}; free some space and run the same command again"))
             except Exception as err:
-                self.stop(err)
+                self.let_go(err)
 
         task = asyncio.create_task(guarded())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def _ask(self, questions: list[Question]) -> None:
+        if self._held is not None:
+            for question in questions:
+                if not question.answer.done():
+                    question.answer.set_exception(self._held)
+            return
         self._waiting += questions
         self._news.set()
 

@@ -215,7 +215,7 @@ class BatchService:
 
     def _plain(self, text: str) -> str:
         """One short line without the key."""
-        return " ".join(self._key.hide(text.encode("utf-8", "replace")).decode("utf-8", "replace").split())[:300]
+        return self._key.hide_in_error(" ".join(text.split()))[:300]
 
 
 def _checked(thing: T) -> T:

@@ -24,7 +24,7 @@ LONGEST_REST = 30.0
 LONGEST_PAUSE = 120.0
 """Seconds; a server that asks for more is tried again after this, and the run ends by ``max_outage``."""
 INCREASE = 8.0
-"""By how much the limit grows in the time that all open requests take; halved limits recover in some ten of these."""
+"""By how much the limit grows in the time that all open requests take; a halved limit is back after a few of these."""
 
 
 class Circuit(Enum):
@@ -70,15 +70,18 @@ class Health:
             return not self.trying
         return self.in_flight < int(self.limit)
 
-    def take(self) -> None:
-        """A request is about to be sent."""
+    def take(self) -> bool:
+        """A request is about to be sent; returns whether it is the one of a trial."""
         self.in_flight += 1
-        self.trying = self.circuit is Circuit.TRIAL
+        trial = self.circuit is Circuit.TRIAL
+        self.trying = self.trying or trial
+        return trial
 
-    def give_back(self) -> None:
+    def give_back(self, *, trial: bool = False) -> None:
         """A request that was taken has ended, or was not sent after all."""
         self.in_flight -= 1
-        self.trying = False
+        if trial:
+            self.trying = False
 
     def good(self) -> None:
         """A try brought a reply, or an answer that shows the server at work."""

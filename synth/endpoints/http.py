@@ -19,7 +19,7 @@ import aiohttp
 from synth.endpoints.base import UNRECORDED, Attempt, Failure, Ledger, Outcome, Request
 from synth.endpoints.bodies import request_body
 from synth.endpoints.keys import Key
-from synth.endpoints.line import Line
+from synth.endpoints.line import Line, Turn
 from synth.endpoints.server import Server, Try
 from synth.endpoints.waits import backoff
 from synth.errors import EndpointRefused, UserError
@@ -105,10 +105,10 @@ class HttpEndpoint:
         attempts: list[Attempt] = []
         left = self.deadline
         while True:
-            server = await self._line.enter(again=bool(attempts))
-            # Waiting in line does not count: a server that is out of order must not fail every row in front of it.
+            turn = await self._line.enter(again=bool(attempts))
+            # Waiting in line does not count: a server that is limited or out of order must not fail every row.
             started = time.monotonic()
-            result = await self._try(server, payload, request, ledger, min(self.timeout, left))
+            result = await self._try(turn, payload, request, ledger, min(self.timeout, left))
             attempts.append(result.attempt)
             if result.reply is not None:
                 return Outcome(result.reply, None, attempts)
@@ -120,28 +120,32 @@ class HttpEndpoint:
             await asyncio.sleep(pause)
             left -= pause
 
-    async def _try(self, server: Server, payload: bytes, request: Request, ledger: Ledger, seconds: float) -> Try:
+    async def _try(self, turn: Turn, payload: bytes, request: Request, ledger: Ledger, seconds: float) -> Try:
         """One try, told to the ledger before and after whatever becomes of it."""
         try:
             await ledger.begin()
             failpoint("intent")
         except BaseException:
-            self._line.give_back(server)
+            self._line.give_back(turn)
             raise
         try:
-            result = await server.attempt(payload, request, seconds)
+            result = await turn.server.attempt(payload, request, seconds)
         except EndpointRefused as err:
             ledger.end(Attempt("refused", 0, str(err)))
-            self._line.give_back(server)
+            self._line.give_back(turn)
             raise
         except BaseException:  # cancelled: the ledger keeps it as sent, with an end that nobody knows
-            self._line.give_back(server)
+            self._line.give_back(turn)
             raise
         if result.reply is not None:
             failpoint("reply")
         ledger.end(result.attempt, result.reply)
-        self._line.leave(server, result)
+        self._line.leave(turn, result)
         return result
+
+    def stop(self, reason: BaseException) -> None:
+        """Send nothing more: what waits for a server, or for its next try, gets ``reason``."""
+        self._line.stop(reason)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 from synth.errors import UserError
 
 SHORTEST_SECRET = 12
 """Characters; shorter keys are placeholders (``EMPTY``, ``lm-studio``) that a reply may well contain."""
+SHORTEST_IN_ERRORS = 6
+"""In what servers say of an error shorter ones are hidden as well: nothing is lost by it."""
 
 
 class Key:
@@ -17,7 +20,6 @@ class Key:
         self.value = value
         self.variable = variable
         """Name of the environment variable it was read from."""
-        self._secret = (value or "").encode()
 
     def __repr__(self) -> str:
         return f"Key({self.variable or 'no variable'})"
@@ -47,8 +49,16 @@ class Key:
         return {"Authorization": f"Bearer {self.value}"} if self.value else {}
 
     def hide(self, raw: bytes) -> bytes:
-        """Some servers repeat the key in their messages, and those go to the screen and into the journal."""
-        return raw.replace(self._secret, b"***") if len(self._secret) >= SHORTEST_SECRET else raw
+        """A response without the key, as it stands there or as JSON may write it: some servers repeat it."""
+        if not self.value or len(self.value) < SHORTEST_SECRET:
+            return raw
+        plain = self.value.encode()
+        escaped = json.dumps(self.value)[1:-1].replace("/", "\\/").encode()
+        return raw.replace(plain, b"***").replace(escaped, b"***")
+
+    def hide_in_error(self, text: str) -> str:
+        """An error's text without the key: some servers and libraries quote it, and errors go to the screen."""
+        return text.replace(self.value, "***") if self.value and len(self.value) >= SHORTEST_IN_ERRORS else text
 
     def refused(self, role: str, host: str, status: int, message: str) -> str:
         """What to say when the server refuses it."""

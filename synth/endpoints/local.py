@@ -117,6 +117,11 @@ class LocalEndpoint:
             raise RuntimeError("start() comes before complete()")
         return await self._http.complete(request, ledger)
 
+    def stop(self, reason: BaseException) -> None:
+        """Send nothing more."""
+        if self._http is not None:
+            self._http.stop(reason)
+
     async def close(self) -> None:
         """Close connections, then free the model."""
         if self._http is not None:

@@ -62,10 +62,10 @@ class Server:
             status, raw = await self._models(30.0)
         except (aiohttp.ClientError, OSError, TimeoutError, BadBody) as err:
             raise UserError(
-                f"models.{self.role}.base_url: no answer from {self.host} ({_plain(err)}); is the server running?"
+                f"models.{self.role}.base_url: no answer from {self.host} ({self._plain(err)}); is the server running?"
             ) from None
         if status in (401, 403):
-            raise EndpointRefused(self.key.refused(self.role, self.host, status, error_message(raw)[0]))
+            raise EndpointRefused(self.key.refused(self.role, self.host, status, self._said(raw)[0]))
         served = _model_names(raw) if status == 200 else []
         if served and self.model not in served:
             near = difflib.get_close_matches(self.model, served, n=1, cutoff=0.4)
@@ -77,7 +77,7 @@ class Server:
         try:
             status, _ = await self._models(PROBE_SECONDS)
         except (aiohttp.ClientError, OSError, TimeoutError, BadBody) as err:
-            self.health.last_failure = _plain(err)
+            self.health.last_failure = self._plain(err)
             return False
         if status >= 500:
             self.health.last_failure = f"HTTP {status}"
@@ -117,13 +117,13 @@ class Server:
             reply = parse_response(raw, request)
         except BadBody as err:
             # Mostly a reply that was cut on its way: a broken connection in all but name, and tried again as one.
-            return self._failed(Attempt("bad_body", 200, str(err)), sent_at)
+            return self._failed(Attempt("bad_body", 200, self.key.hide_in_error(str(err))), sent_at)
         except TimeoutError:
             return self._failed(Attempt("timeout", 0, f"no complete reply within {seconds:g} s", None), sent_at)
         except aiohttp.ClientConnectorError as err:
-            return self._failed(Attempt("connection", 0, _plain(err), False), sent_at)
+            return self._failed(Attempt("connection", 0, self._plain(err), False), sent_at)
         except (aiohttp.ClientError, OSError) as err:
-            return self._failed(Attempt("connection", 0, _plain(err), None), sent_at)
+            return self._failed(Attempt("connection", 0, self._plain(err), None), sent_at)
         return Try(Attempt("ok"), reply)
 
     def _failed(self, attempt: Attempt, sent_at: float) -> Try:
@@ -131,7 +131,7 @@ class Server:
         return Try(attempt)
 
     def _refused(self, status: int, raw: bytes, response: aiohttp.ClientResponse, sent_at: float) -> Try:
-        message, code = error_message(raw)
+        message, code = self._said(raw)
         if 300 <= status < 400:
             raise EndpointRefused(self._redirected(status, response.headers.get("Location", "")))
         if status in (401, 402, 403) or code in QUOTA_CODES:
@@ -146,10 +146,19 @@ class Server:
         kind = "content_filter" if code in CONTENT_CODES else "bad_request"
         return Try(Attempt(kind, status, detail), again=False)
 
+    def _said(self, raw: bytes) -> tuple[str, str]:
+        """Message and code of an error."""
+        message, code = error_message(raw)
+        return self.key.hide_in_error(message), code
+
+    def _plain(self, err: BaseException) -> str:
+        """An error of the network in one short line; aiohttp quotes what it could not read."""
+        return self.key.hide_in_error(" ".join((str(err) or type(err).__name__).split()))[:200]
+
     def _redirected(self, status: int, location: str) -> str:
         try:
             target = urlsplit(urljoin(f"{self.url}/", location))
-            host = self.key.hide(f"{target.scheme}://{target.netloc.rpartition('@')[2]}".encode()).decode()
+            host = self.key.hide_in_error(f"{target.scheme}://{target.netloc.rpartition('@')[2]}")
         except ValueError:
             host = "an unreadable address"
         return f"models.{self.role}.base_url redirects (HTTP {status} to {host[:200]}); give the final URL"
@@ -173,7 +182,3 @@ def _model_names(raw: bytes) -> list[str]:
         return [str(m["id"]) for m in data]
     except (ValueError, KeyError, TypeError, RecursionError):
         return []
-
-
-def _plain(err: BaseException) -> str:
-    return " ".join((str(err) or type(err).__name__).split())[:200]

@@ -195,6 +195,11 @@ class VllmEndpoint:
                 asking.cancel()
                 await asyncio.wait({asking})
 
+    def stop(self, reason: BaseException) -> None:
+        """Send nothing more."""
+        if self._http is not None:
+            self._http.stop(reason)
+
     async def close(self, *, keep_logs: bool = False) -> None:
         """Stop watching, close connections, end all servers and free their ports; may be called twice."""
         for task in self._watchers:

@@ -48,7 +48,11 @@ class Job:
         """The passage's department, asked once for all rows of the seed. No answer leaves it ``unknown``."""
         if self._department is None:
             self._department = asyncio.ensure_future(self._ask_department())
-        return await asyncio.shield(self._department)
+        try:
+            return await asyncio.shield(self._department)
+        except asyncio.CancelledError:
+            self._department.cancel()  # the run is dropped: nobody waits for it any more
+            raise
 
     async def _ask_department(self) -> tuple[Department, Answer | None]:
         try:

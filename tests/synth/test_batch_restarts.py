@@ -33,7 +33,7 @@ async def test_stop_lets_go_at_once_and_the_next_process_takes_up_the_replies() 
             asked = [asyncio.create_task(endpoint.complete(question(n), Book(key(n)))) for n in range(4)]
             while not endpoint._sent:
                 await asyncio.sleep(0.01)
-            endpoint.stop(RunInterrupted("interrupted"))
+            endpoint.let_go(RunInterrupted("interrupted"))
             ends = await asyncio.gather(*asked, return_exceptions=True)
         assert all(isinstance(end, RunInterrupted) for end in ends)
         assert [
@@ -141,7 +141,7 @@ async def test_a_batch_of_before_that_is_not_accepted_is_sent_again() -> None:
             asked = asyncio.gather(*(endpoint.complete(question(n), Book(key(n))) for n in range(3)))
             while not server.created:
                 await asyncio.sleep(0.01)
-            endpoint.stop()
+            endpoint.let_go()
             with pytest.raises(RunInterrupted):
                 await asked
         server.faults.hang = ""

@@ -112,10 +112,10 @@ class TestEngine:
         async with aiohttp.ClientSession() as session:
             for headers in ({}, {"Authorization": "Bearer wrong"}):
                 async with session.post(
-                    f"{engine._http.url}/chat/completions", json=body, headers=headers
+                    f"{engine.servers[0].url}/chat/completions", json=body, headers=headers
                 ) as response:
                     assert response.status == 401
-        assert engine._http.url.startswith("http://127.0.0.1:")
+        assert engine.servers[0].url.startswith("http://127.0.0.1:")
 
     async def test_with_one_slot_and_no_cache_replies_depend_on_their_question_alone(self) -> None:
         asked = [

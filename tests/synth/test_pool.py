@@ -31,6 +31,9 @@ class Gate:
     async def close(self) -> None:
         return None
 
+    def stop(self, reason: BaseException) -> None:
+        return None
+
     async def complete(self, request: Request, ledger: Ledger = UNRECORDED) -> Outcome:
         await ledger.begin()
         name = request.messages[0]["content"]

@@ -7,6 +7,7 @@ import pytest
 
 from synth.endpoints.waits import BACKOFF_CAP, BACKOFF_FIRST, backoff, retry_after
 
+HUGE = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
 DATE = "Wed, 21 Oct 2026 07:28:00 GMT"
 
 
@@ -18,7 +19,10 @@ DATE = "Wed, 21 Oct 2026 07:28:00 GMT"
         ("1.5", 1.5),
         (" 2 ", 2.0),
         ("99999", 99999.0),
-        *((odd, None) for odd in ("-1", "nan", "inf", "-inf", "", "soon", "Wed, 41 Oct 2026 07:28:00 GMT", "21 Oct")),
+        *(
+            (odd, None)
+            for odd in ("-1", "nan", "inf", "-inf", "", "soon", "Wed, 41 Oct 2026 07:28:00 GMT", "21 Oct", HUGE)
+        ),
     ],
 )
 def test_reading_retry_after(header: str, seconds: float | None) -> None:
