@@ -117,7 +117,7 @@ class HttpEndpoint:
             pause = 0.0 if result.wait else backoff(len(attempts))
             if not result.again or len(attempts) > self.retries or left <= pause:
                 return Outcome(None, Failure(result.attempt.outcome, result.attempt.detail), attempts)
-            await asyncio.sleep(pause)
+            await self._line.pause(pause)
             left -= pause
 
     async def _try(self, turn: Turn, payload: bytes, request: Request, ledger: Ledger, seconds: float) -> Try:

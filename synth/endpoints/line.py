@@ -12,6 +12,7 @@ get :class:`EndpointRefused`: the run stops with nothing marked as failed, and t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -59,6 +60,7 @@ class Line:
         self._timer: asyncio.TimerHandle | None = None
         self._probes: dict[Server, asyncio.Task[None]] = {}
         self._stopped: BaseException | None = None
+        self._ended = asyncio.Event()
         self._wanted_at = time.monotonic()
         """When somebody last wanted a server."""
 
@@ -84,6 +86,12 @@ class Line:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self.give_back(turn.result())  # it was our turn in the same moment: pass it on
             raise
+
+    async def pause(self, seconds: float) -> None:
+        """Wait before the next try, but not beyond :meth:`stop`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ended.wait()
 
     def give_back(self, turn: Turn) -> None:
         """The try was not sent after all, or its end is nobody's fault."""
@@ -121,6 +129,7 @@ class Line:
     def stop(self, reason: BaseException) -> None:
         """Send nothing more: those who wait, and those who come, get ``reason``."""
         self._stopped = self._stopped or reason
+        self._ended.set()
         for turn in [*self._again, *self._first]:
             if not turn.done():
                 turn.set_exception(self._stopped)

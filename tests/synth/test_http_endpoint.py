@@ -406,6 +406,33 @@ async def test_no_message_holds_the_key(status: int, padding: str, monkeypatch: 
     assert "CANARY" not in said
 
 
+async def quotes_a_header_line(request: web.Request) -> web.StreamResponse:
+    """What aiohttp cannot read it quotes in its error."""
+    transport = request.transport
+    assert isinstance(transport, asyncio.WriteTransport)
+    transport.write(
+        b"HTTP/1.1 200 OK\r\nAuthorization \x00: " + request.headers["Authorization"].encode() + b"\r\n\r\n"
+    )
+    await asyncio.sleep(0.05)
+    return web.Response()
+
+
+async def escapes_slashes(request: web.Request) -> web.StreamResponse:
+    """As PHP writes JSON."""
+    said = json.dumps({"error": {"message": f"bad header {request.headers['Authorization']}"}}).replace("/", "\\/")
+    return web.Response(text=said, status=400, content_type="application/json")
+
+
+@pytest.mark.parametrize("key", [KEY, "sk-canary/CANARY/0123456789", "CANARY7"])
+@pytest.mark.parametrize("answer", [quotes_a_header_line, escapes_slashes])
+async def test_no_error_quotes_the_key(answer: Answers, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, key)
+    async with served(answer) as server, started(server, api_key_env=VARIABLE, retries=0) as endpoint:
+        said = repr(await endpoint.complete(request()))
+    assert "CANARY" not in said
+    assert "***" in said
+
+
 @pytest.mark.parametrize("status", [401, 403])
 async def test_no_message_of_start_holds_the_key(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, KEY)

@@ -166,6 +166,22 @@ def test_one_interrupt_waits_for_what_is_in_flight(undisturbed: Path, tmp_path: 
     assert data_files(tmp_path / "run") == data_files(undisturbed)
 
 
+def test_an_interrupt_during_an_outage_waits_for_nothing(undisturbed: Path, tmp_path: Path) -> None:
+    with served(latency_ms=60, jitter=0.5) as server:
+        arguments = ("--spec", write(tmp_path, server.url), "--out", tmp_path / "run")
+        process = start(*arguments)
+        assert wait_until(lambda: hits(server) >= 30, process)
+    time.sleep(1.5)  # the circuit is open: requests wait in line for a server that is gone
+    process.send_signal(signal.SIGINT)
+    ran = finish(process, timeout=20)
+    assert ran.code == 130, ran
+    assert "Traceback" not in ran.err
+    with served() as server:
+        spec = write(tmp_path, server.url)
+        assert generate("--spec", spec, "--out", tmp_path / "run").code == 0
+    assert data_files(tmp_path / "run") == data_files(undisturbed)
+
+
 def test_two_interrupts_drop_what_is_in_flight(undisturbed: Path, tmp_path: Path) -> None:
     with served() as server:
         arguments = ("--spec", write(tmp_path, server.url), "--out", tmp_path / "run")

@@ -257,6 +257,19 @@ async def test_a_stop_sends_nothing_more_not_even_retries() -> None:
             await made.complete(request())
 
 
+async def test_a_stop_ends_the_pause_before_the_next_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waits, "BACKOFF_CAP", 600.0)
+    monkeypatch.setattr(waits, "BACKOFF_FIRST", 600.0)
+    async with served(status(500)) as server, endpoint(server.url) as made:
+        asking = asyncio.create_task(made.complete(request()))
+        while not server.hits:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        made.stop(RunInterrupted("enough"))
+        with pytest.raises(RunInterrupted):
+            await asyncio.wait_for(asking, 5)
+
+
 async def test_time_in_which_nobody_asks_is_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(line, "BACKOFF_CAP", 0.1)
     chat = [status(503)] * 5 + [completion("Back.")] * 2
