@@ -28,7 +28,7 @@ from synth.ledger import QuestionLedger
 from synth.replies import BadReply, json_schema, parse
 from synth.spec import Spec
 from synth.spec_models import Price
-from synth.steps import STEPS
+from synth.steps import GRADED, STEPS, VOTE_TEMPERATURE
 from synth.templates import Template
 
 T = TypeVar("T")
@@ -175,9 +175,12 @@ class Asker:
         temperature, top_p, max_tokens = (
             (chosen.temperature, chosen.top_p, chosen.max_tokens) if chosen else (None, None, None)
         )
+        usual = defaults.temperature
+        if step in GRADED and self.desk.spec.filters.quality.votes > 1:
+            usual = max(usual, VOTE_TEMPERATURE)
         return Request(
             messages=messages,
-            temperature=defaults.temperature if temperature is None else temperature,
+            temperature=usual if temperature is None else temperature,
             top_p=defaults.top_p if top_p is None else top_p,
             max_tokens=defaults.max_tokens if max_tokens is None else max_tokens,
             seed=seeded(self.desk.spec.seed, self.seed_id, name, sample, reask).getrandbits(31),

@@ -13,7 +13,7 @@ from synth.budget import cost
 from synth.engines import declared_model
 from synth.setup import Setup
 from synth.spec_models import RemoteModel
-from synth.steps import STEPS
+from synth.steps import GRADED, STEPS
 from synth.tokens import estimate_tokens
 
 ASSUMED_COMPLEX = 0.1
@@ -57,10 +57,6 @@ def estimate(setup: Setup) -> list[Line]:
 
 _HANDED_ON = {"question": 30, "answer": 350, "thought": 1500, "turns": 400, "facts": 60, "departments": 200}
 """Usual tokens of what earlier steps hand to a template."""
-
-
-GRADED = ("reward", "judge_dialogue", "judge_turn")
-"""Steps that are asked as often as ``filters.quality.votes`` says."""
 
 
 def complex_share(setup: Setup) -> float:

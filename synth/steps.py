@@ -50,6 +50,11 @@ STEPS: dict[str, Step] = {
     "judge_turn": _step("judge", "dialogue/judge_turn", "turns reply", 0.0, 256, 30),
 }
 
+GRADED = ("reward", "judge_dialogue", "judge_turn")
+"""Steps that are asked as often as ``filters.quality.votes`` says."""
+VOTE_TEMPERATURE = 0.7
+"""Of a graded step that is asked several times, unless the spec names another: at 0 all votes would be the same."""
+
 SAMPLES: dict[str, object] = {
     "passage": "Beta blockers slow the heart.",
     "departments": ["Internal Medicine/Cardiology"],

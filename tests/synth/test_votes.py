@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import zlib
+from contextlib import closing
 from pathlib import Path
 from statistics import median_low
 
@@ -34,6 +37,21 @@ def test_three_votes_are_three_questions_and_one_median(tmp_path: Path) -> None:
     assert any(len({vote["quality"] for vote in row["votes"]}) > 1 for row in voted), "votes are asked for one by one"
     assert steps(thrice)["judge_dialogue"] == 3 * steps(once)["judge_dialogue"]
     assert all(not row["votes"] for kind in KINDS for row in read(once / "export", f"{kind}/*.parquet"))
+
+
+def test_votes_are_drawn_and_not_one_vote_three_times(tmp_path: Path) -> None:
+    def temperatures(folder: Path) -> set[float]:
+        found = set()
+        for path in (folder / "journal").glob("*.sqlite"):
+            with closing(sqlite3.connect(path)) as journal:
+                rows = journal.execute("SELECT request FROM entries WHERE step LIKE 'judge_dialogue%'").fetchall()
+            found |= {json.loads(zlib.decompress(request))["temperature"] for (request,) in rows}
+        return found
+
+    assert temperatures(run(tmp_path / "once")) == {0.0}
+    assert temperatures(run(tmp_path / "twice", "filters.quality.votes=2")) == {0.7}
+    set_by_hand = ("filters.quality.votes=2", "sampling.judge_dialogue.temperature=0.2")
+    assert temperatures(run(tmp_path / "by hand", *set_by_hand)) == {0.2}
 
 
 def test_the_agreement_of_the_votes_is_told(tmp_path: Path) -> None:
