@@ -13,7 +13,7 @@ An item scattered over several rows is not found. Nothing is written here: see :
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,8 +102,11 @@ def find_matches(texts: pa.Array, index: ItemIndex, threshold: float = THRESHOLD
         rows = _Rows(texts.slice(start, _ROWS), start)
         parts = sorted({*_by_shares(rows, index, threshold), *_whole(rows, index)})
         best: dict[tuple[int, int], Match] = {}
-        for row, part, share in parts:
-            for target, match in _reported(rows, index, row, part, share):
+        at, prepared = -1, None
+        for row, part, share in parts:  # sorted by row
+            if prepared is None or row != at:
+                at, prepared = row, _Row(rows, row)
+            for target, match in _reported(rows, index, row, prepared, part, share):
                 if (row, target) not in best or match.containment > best[row, target].containment:
                     best[row, target] = match
         found += (best[place] for place in sorted(best))
@@ -197,33 +200,47 @@ def _whole(rows: _Rows, index: ItemIndex) -> Iterator[tuple[int, int, float]]:
         yield from ((row, part, 1.0) for row, part in set(pairs))
 
 
-def _reported(rows: _Rows, index: ItemIndex, row: int, part: int, share: float) -> Iterator[tuple[int, Match]]:
+class _Row:
+    """One row that holds items, prepared once for all of them."""
+
+    def __init__(self, rows: _Rows, row: int) -> None:
+        text = rows.text(row)
+        self.text = normalise(text)
+        self.words = words(text)
+        self.spelt = f" {' '.join(self.words)} "
+        self._codes = rows.of(row)
+        self._begins: list[int] = []
+        place = 0
+        for word in self.words:
+            begin = self.text.index(word, place)  # between two words stands no letter, so this is the word itself
+            self._begins.append(begin)
+            place = begin + len(word)
+        self._rolled: dict[int, Codes] = {}
+
+    def span(self, n: int, grams: Codes) -> str:
+        """The longest stretch all of whose n-grams are the item's, cut out of the normalised text."""
+        if not self.words:  # a text without words is equal or unlike as a whole
+            return self.text
+        if n not in self._rolled:
+            self._rolled[n] = next(rolled for _, rolled in rolling(self._codes, {n}))
+        hits = np.isin(self._rolled[n], grams)
+        edges = np.flatnonzero(np.diff(np.concatenate(([False], hits, [False])).astype(np.int8)))
+        begins, ends = edges[::2], edges[1::2]
+        longest = int(np.argmax(ends - begins))
+        last = int(ends[longest]) + n - 2
+        return self.text[self._begins[int(begins[longest])] : self._begins[last] + len(self.words[last])]
+
+
+def _reported(
+    rows: _Rows, index: ItemIndex, row: int, prepared: _Row, part: int, share: float
+) -> Iterator[tuple[int, Match]]:
     """A match for each item of the part, with the number of the item; of a vague part where the answer is there."""
     n, grams = index.grams(part)
-    text = rows.text(row)
-    found = words(text)
     vague = index.is_vague(part) and rows.counts[row] > index.length(part)
-    spelt = f" {' '.join(found)} " if vague else ""
     span = None
     for number in index.owners(part):
         target = index.targets[number]
-        if vague and not all(f" {answer} " in spelt for answer in target.answers if answer):
+        if vague and not all(f" {answer} " in prepared.spelt for answer in target.answers if answer):
             continue
-        span = span or _span(text, found, rows.of(row), n, grams)
+        span = prepared.span(n, grams) if span is None else span
         yield number, Match(rows.first + row, target.benchmark, target.id, share, span)
-
-
-def _span(text: str, found: Sequence[str], codes: Codes, n: int, grams: Codes) -> str:
-    """The longest stretch of the row all of whose n-grams are the item's, cut out of the normalised text."""
-    text = normalise(text)
-    if not found:  # a text without words is equal or unlike as a whole
-        return text
-    hits = np.isin(next(rolled for _, rolled in rolling(codes, {n})), grams)
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], hits, [False])).astype(np.int8)))
-    begins, ends = edges[::2], edges[1::2]
-    longest = int(np.argmax(ends - begins))
-    place = first = 0
-    for number, word in enumerate(found[: int(ends[longest]) + n - 1]):
-        begin = text.index(word, place)  # between two words stands no letter, so this is the word itself
-        first, place = begin if number == begins[longest] else first, begin + len(word)
-    return text[first:place]

@@ -185,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         summary = decontaminate(
             given.inputs, given.against, given.out, given.text_column, given.threshold, given.exclude_split
         )
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

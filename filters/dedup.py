@@ -13,6 +13,7 @@ Exit codes: 0 done; 2 a mistake in the arguments or the input, one line on the e
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -197,4 +198,5 @@ def _write_rows(folder: Path, table: Table, found: Duplicates, keep: Any) -> Non
 
 
 if __name__ == "__main__":
+    gc.disable()  # many small lists and no cycles: the collector would pass over all of them again and again
     sys.exit(main())

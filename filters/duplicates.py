@@ -155,11 +155,14 @@ def _exact_copies(texts: pa.Array | pa.ChunkedArray, sums: Hashes, order: Places
 def _digests(texts: pa.Array | pa.ChunkedArray, rows: Places) -> dict[int, bytes]:
     """Of each of these rows, rising, a hash of the normalised text."""
     digests: dict[int, bytes] = {}
+    seen: dict[str, bytes] = {}  # copies are mostly equal as they stand
     start = 0
     for chunk in texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]:
         for row in rows[np.searchsorted(rows, start) : np.searchsorted(rows, start + len(chunk))].tolist():
-            text = normalise(chunk[row - start].as_py()).encode()
-            digests[row] = hashlib.blake2b(text, digest_size=16).digest()
+            text = chunk[row - start].as_py()
+            if text not in seen:
+                seen[text] = hashlib.blake2b(normalise(text).encode(), digest_size=16).digest()
+            digests[row] = seen[text]
         start += len(chunk)
     return digests
 

@@ -51,7 +51,11 @@ class Permutations:
                 factors, terms = self._factors[place : place + step], self._terms[place : place + step]
                 values = np.multiply(items, factors, out=space[: len(factors)])
                 values += terms
-                found[place : place + step, some] = np.minimum.reduceat(values, starts, axis=1)
+                least = found[place : place + step]
+                if len(starts) == len(counts):
+                    np.minimum.reduceat(values, starts, axis=1, out=least)
+                else:
+                    least[:, some] = np.minimum.reduceat(values, starts, axis=1)
         return np.ascontiguousarray(found.T)
 
 

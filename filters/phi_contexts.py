@@ -35,7 +35,7 @@ NAME_LABEL = re.compile(
     r"(?<![\w-])(?<!drug )(?<!generic )(?<!brand )(?<!trade )(?<!study )(?<!file )(?<!gene )(?<!disease )(?<!common )"
     r"(?<!test )(?<!product )(?:(?:sur|nick|last|first|family|given|middle|maiden|full|legal|patient|pt|client"
     r"|mother['\u2019]?s|father['\u2019]?s"
-    r"|guardian['\u2019]?s|contact|spouse['\u2019]?s)[ _]?)*names?(?:\s+of\s+(?:the\s+)?\w+)?\s*[:=]\s*"
+    r"|guardian['\u2019]?s|contact|spouse['\u2019]?s)[ _]?){0,3}names?(?:\s+of\s+(?:the\s+)?\w+)?\s*[:=]\s*"
     r"|(?<!\w)(?:nombres?|apellidos?|nom|prénom|nachname|vorname|nome|cognome|sobrenome|имя|фамилия|фио)\s*[:=]\s*",
     re.IGNORECASE,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,8 +46,11 @@ def sketch(texts: pa.Array | pa.ChunkedArray, ngram: str, permutations: Permutat
     chunks = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
     columns = [chunk.cast(pa.large_string()).fill_null("") for chunk in chunks]
     parts = [_Growing(kind) for kind in (np.uint64, np.int64, np.uint32, np.uint64)]
-    with ThreadPoolExecutor(_cores()) as threads:
-        for found in threads.map(one, (block for column in columns for block in blocks(column))):
+    every = (block for column in columns for block in blocks(column))
+    with ExitStack() as stack:
+        # On one core a thread would only wait for the interpreter.
+        each = stack.enter_context(ThreadPoolExecutor(_cores())).map if _cores() > 1 else map
+        for found in each(one, every):
             for part, values in zip(parts, found, strict=True):
                 part.extend(values.reshape(-1))
     hashes, counts, signatures, sums = (part.whole() for part in parts)

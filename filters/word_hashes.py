@@ -84,13 +84,12 @@ def _spaced(data: Bytes, offsets: Places) -> tuple[Bytes, Places]:
 def _edges(padded: Bytes, offsets: Places) -> tuple[Places, Places]:
     """Where words start and where they end (the byte after), in a block that begins at byte 1."""
     inside = padded != 0
-    first, last = inside.copy(), inside.copy()
-    first[1:] &= ~inside[:-1]
-    last[:-1] &= ~inside[1:]
+    edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
     borders = offsets[1:-1] + 1  # a word ends with its text, whatever the next one begins with
-    first[borders] = inside[borders]
-    last[borders - 1] = inside[borders - 1]
-    return np.flatnonzero(first), np.flatnonzero(last) + 1
+    within = np.unique(borders[inside[borders - 1] & inside[borders]])
+    if len(within):
+        edges = np.insert(edges, np.repeat(np.searchsorted(edges, within), 2), np.repeat(within, 2))
+    return edges[::2], edges[1::2]
 
 
 def _hashed(padded: Bytes, starts: Places, ends: Places) -> Hashes:

@@ -9,10 +9,10 @@ A row is dropped for the first of these reasons, and what is dropped is handed o
 - ``paraphrase``: an earlier row that was kept says the same in other words;
 - ``over_quota``: its department has as many rows as the spec wants, and theirs are better.
 
-Rows keep their order, and the first of similar rows stays; so the outcome depends on the stages and the filters alone.
-Kinds are not compared with each other. In memory are a batch of rows, the ids, and the index of kept texts, never all
-rows; paraphrases and quotas, where the spec wants them, take a pass of their own before, and a vector or a score of
-each row. Nothing is written here.
+Rows keep their order, and the first of similar rows stays, or with quotas the one of the highest quality; so the
+outcome depends on the stages and the filters alone. Kinds are not compared with each other. In memory are a batch of
+rows, the ids, and the index of kept texts; where the spec wants paraphrases dropped or quotas kept, a pass of its own
+comes first, which holds the texts of all rows of a kind. Nothing is written here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from filters.near_duplicates import NearDuplicates
@@ -59,14 +58,19 @@ class _Drop:
     fact: str
 
 
-def curate(kind: str, stages: Sequence[Path], filters: Filters, screens: Screens) -> Iterator[Curated]:
+def curate(
+    kind: str, stages: Sequence[Path], filters: Filters, screens: Screens, whole: Whole | None = None
+) -> Iterator[Curated]:
     """Yield the rows of ``kind`` that stay and those that go, batch by batch, in the order of ``stages``.
 
-    Raises UserError when the spec's near-duplicate settings do not work together.
+    ``whole`` is what :func:`survey` said. Raises UserError when the spec's near-duplicate settings do not work
+    together.
     """
-    later = _whole(kind, stages, filters, screens).drops
-    for batch, rows, drops in _judged(kind, stages, filters, screens):
-        drops = [drop or later.get(row["id"]) for row, drop in zip(rows, drops, strict=True)]
+    index = _index(filters.dedup) if whole is None else None
+    for batch, rows, drops in _screened(kind, stages, filters, screens):
+        for at, row in enumerate(rows):
+            if drops[at] is None:
+                drops[at] = _twin(kind, row, index) if whole is None else whole.drops.get(row["id"])
         kept = [screens.marked(kind, row) for row, drop in zip(rows, drops, strict=True) if drop is None]
         yield Curated(
             pa.RecordBatch.from_pylist(kept, schema=batch.schema),
@@ -74,60 +78,65 @@ def curate(kind: str, stages: Sequence[Path], filters: Filters, screens: Screens
         )
 
 
-def quota_cells(kind: str, stages: Sequence[Path], filters: Filters, screens: Screens) -> list[Cell]:
-    """Planned against available and kept for each quota of the spec."""
-    return _whole(kind, stages, filters, screens).cells
-
-
 @dataclass(frozen=True, slots=True)
-class _Whole:
+class Whole:
     """What only a look at all rows of a kind tells."""
 
     drops: dict[str, _Drop]
-    """By row id."""
+    """By row id: near-duplicates, paraphrases, rows over a quota."""
     cells: list[Cell]
+    """Planned against available and kept for each quota."""
 
 
-def _judged(
+def survey(kind: str, stages: Sequence[Path], filters: Filters, screens: Screens) -> Whole | None:
+    """Look at all rows of a kind, where the spec wants paraphrases dropped or quotas kept; else None.
+
+    With quotas rows are taken by quality, the best first, so that of similar rows the best one has the place.
+    """
+    if filters.paraphrases is None and not filters.quotas:
+        return None
+    left: list[dict[str, Any]] = []
+    for _, rows, drops in _screened(kind, stages, filters, screens):
+        for row, drop in zip(rows, drops, strict=True):
+            if drop is None:
+                facts = {name: row[name] for name in ("id", "quality", *filters.quotas)}
+                left.append(facts | {"text": dedup_text(kind, row)})
+    if filters.quotas:
+        left.sort(key=lambda row: (row["quality"] is None, -(row["quality"] or 0)))
+    index = _index(filters.dedup)
+    twins = {row["id"]: drop for row in left if (drop := _near(row["id"], row["text"], index))}
+    left = [row for row in left if row["id"] not in twins]
+    found: dict[str, _Drop] = {}
+    if filters.paraphrases is not None and screens.encoder is not None and left:
+        vectors = screens.encoder([row["text"] for row in left])
+        found = _drops(left, drop_paraphrases(vectors, filters.paraphrases, [row["id"] for row in left]))
+        left = [row for row in left if row["id"] not in found]
+    plan = {str(name): cells for name, cells in filters.quotas.items()}
+    filled = fill(plan, {name: [row[name] for row in left] for name in plan}, [row["quality"] for row in left])
+    found |= _drops(left, filled.verdicts)
+    # A twin of a row that is not kept goes for that row's reason: what it names must be in the data set.
+    return Whole(found | {row_id: found.get(drop.fact, drop) for row_id, drop in twins.items()}, filled.cells)
+
+
+def _drops(rows: Sequence[dict[str, Any]], verdicts: Verdicts) -> dict[str, _Drop]:
+    reasons = zip(rows, verdicts.reasons, verdicts.evidence, strict=True)
+    return {row["id"]: _Drop(reason, shown, "", shown) for row, reason, shown in reasons if reason}
+
+
+def _screened(
     kind: str, stages: Sequence[Path], filters: Filters, screens: Screens
 ) -> Iterator[tuple[pa.RecordBatch, list[dict[str, Any]], list[_Drop | None]]]:
-    """Batches with their rows and what all filters but quotas say of each."""
-    index = _index(filters.dedup)
+    """Batches with their rows and what ids, scores and screens say of each."""
     seen: set[str] = set()
     for stage in stages:
         for batch in read_stage(stage, kind):
             rows = batch.to_pylist()
             drops = [_scored(row, filters.quality, seen) for row in rows]
-            for at, found in enumerate(screens.drops(kind, rows)):
-                if found is not None and drops[at] is None:
+            left = [at for at, drop in enumerate(drops) if drop is None]
+            for at, found in zip(left, screens.drops(kind, [rows[at] for at in left]), strict=True):
+                if found is not None:
                     drops[at] = _Drop(found.reason, found.detail, found.detail[:_EXCERPT], "")
-            yield batch, rows, [drop or _twin(kind, row, index) for row, drop in zip(rows, drops, strict=True)]
-
-
-def _whole(kind: str, stages: Sequence[Path], filters: Filters, screens: Screens) -> _Whole:
-    """Paraphrases and quotas, among the rows that all other filters keep; a pass of its own, where the spec asks."""
-    if filters.paraphrases is None and not filters.quotas:
-        return _Whole({}, [])
-    left: list[dict[str, Any]] = []
-    vectors = []
-    for _, rows, drops in _judged(kind, stages, filters, screens):
-        stay = [row for row, drop in zip(rows, drops, strict=True) if drop is None]
-        left += [{name: row[name] for name in ("id", "quality", *filters.quotas)} for row in stay]
-        if filters.paraphrases is not None and screens.encoder is not None:
-            vectors.append(screens.encoder([dedup_text(kind, row) for row in stay]))
-    found: dict[str, _Drop] = {}
-    if filters.paraphrases is not None and vectors:
-        names = [row["id"] for row in left]
-        found = _drops(names, drop_paraphrases(np.concatenate(vectors), filters.paraphrases, names))
-        left = [row for row in left if row["id"] not in found]
-    plan = {str(name): cells for name, cells in filters.quotas.items()}
-    filled = fill(plan, {name: [row[name] for row in left] for name in plan}, [row["quality"] for row in left])
-    return _Whole(found | _drops([row["id"] for row in left], filled.verdicts), filled.cells)
-
-
-def _drops(ids: Sequence[str], verdicts: Verdicts) -> dict[str, _Drop]:
-    reasons = zip(ids, verdicts.reasons, verdicts.evidence, strict=True)
-    return {row_id: _Drop(reason, shown, "", shown) for row_id, reason, shown in reasons if reason}
+            yield batch, rows, drops
 
 
 def _index(dedup: Dedup | None) -> NearDuplicates | None:
@@ -150,10 +159,11 @@ def _scored(row: dict[str, Any], quality: Quality, seen: set[str]) -> _Drop | No
 
 
 def _twin(kind: str, row: dict[str, Any], index: NearDuplicates | None) -> _Drop | None:
-    if index is None:
-        return None
-    text = dedup_text(kind, row)
-    twin = index.add(row["id"], text)
+    return _near(row["id"], dedup_text(kind, row), index) if index is not None else None
+
+
+def _near(row_id: str, text: str, index: NearDuplicates | None) -> _Drop | None:
+    twin = index.add(row_id, text) if index is not None else None
     if twin is None:
         return None
     detail = f"similarity {twin.similarity:.2f} to {twin.of}"

@@ -30,7 +30,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synth.card import CardFacts, agreements, render_card
-from synth.curate import curate, quota_cells
+from synth.curate import curate, survey
 from synth.errors import ClinsynthError
 from synth.failpoints import failpoint
 from synth.rows import KINDS, REJECTED, SCHEMAS, rejected_batch
@@ -70,12 +70,19 @@ class ExportResult:
 
 
 def export_run(
-    run: Path, stages: Sequence[Path], spec: Spec, *, planned: Mapping[str, int], fingerprint: str
+    run: Path,
+    stages: Sequence[Path],
+    spec: Spec,
+    *,
+    planned: Mapping[str, int],
+    fingerprint: str,
+    screens: Screens | None = None,
 ) -> ExportResult:
     """Curate the staged shards, in the order given, into ``run/export`` and ``run/rejected``.
 
-    ``planned`` counts rows by kind before anything was asked. Raises ClinsynthError when a stage is not whole or the
-    disk refuses (the earlier export stays as it was) and AssertionError when more rows arrived than were planned.
+    ``planned`` counts rows by kind before anything was asked; ``screens`` are the spec's, if they are made already.
+    Raises ClinsynthError when a stage is not whole or the disk refuses (the earlier export stays as it was) and
+    AssertionError when more rows arrived than were planned.
     """
     for stage in stages:
         if stage_facts(stage) is None:
@@ -87,7 +94,7 @@ def export_run(
         export_work, rejected_work = (stack.enter_context(temporary(folder)) for folder in (export, rejected))
         facts = CardFacts(fingerprint=fingerprint)
         _copy_rejected(stages, rejected_work, facts)
-        screens = Screens(spec.filters, spec.language)
+        screens = screens or Screens(spec.filters, spec.language)
         facts.benchmarks = screens.benchmarks
         _write_rows(stages, spec, screens, export_work, rejected_work, facts)
         _settle(facts, planned)
@@ -168,7 +175,8 @@ def _write_rows(
                     stack.enter_context(_SplitFiles(export_work, kind, split, spec.export.rows_per_file))
                     for split in SPLITS
                 )
-                for part in curate(kind, stages, spec.filters, screens):
+                whole = survey(kind, stages, spec.filters, screens)
+                for part in curate(kind, stages, spec.filters, screens, whole):
                     facts.count_kept(kind, part.kept)
                     ids = part.kept.column("seed_id").to_pylist()
                     held_out = pa.array([in_validation(spec.seed, i, spec.export.validation) for i in ids], pa.bool_())
@@ -178,8 +186,8 @@ def _write_rows(
                     dropped.write(rejections)
                     facts.count_rejected(rejections)
             facts.kept[kind] = {"train": train.rows, "validation": validation.rows}
-            if spec.filters.quotas and facts.rows(kind):
-                facts.quotas += [(kind, cell) for cell in quota_cells(kind, stages, spec.filters, screens)]
+            if whole is not None and facts.rows(kind):
+                facts.quotas += [(kind, cell) for cell in whole.cells]
     if not any(splits["train"] for splits in facts.kept.values()):
         _all_to_train(export_work, facts)
 

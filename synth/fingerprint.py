@@ -72,7 +72,9 @@ def asking_fingerprint(spec: Spec, template_hashes: dict[str, str], seeds_digest
     if is_folder(spec.filters.encoder or ""):
         asked["filters"]["encoder"] = Path(str(spec.filters.encoder)).name
     if spec.filters.decontaminate is not None:
-        asked["filters"]["decontaminate"]["against"] = [path.name for path in spec.filters.decontaminate.against]
+        asked["filters"]["decontaminate"]["against"] = [
+            _benchmark(path) for path in spec.filters.decontaminate.against
+        ]
     asked["taxonomy"] = _contents(spec.taxonomy or DATA / "taxonomy.yaml")
     if spec.produce.dialogues is not None:
         personas = spec.produce.dialogues.personas
@@ -82,6 +84,12 @@ def asking_fingerprint(spec: Spec, template_hashes: dict[str, str], seeds_digest
     everything = {"spec": asked, "templates": template_hashes, "seeds": seeds_digest}
     text = json.dumps(everything, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _benchmark(path: Path) -> list[str]:
+    """Name and contents of a benchmark, be it a file or a folder; the name alone where there is nothing."""
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    return [path.name, *(hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file())]
 
 
 def write_lock(

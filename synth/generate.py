@@ -22,6 +22,7 @@ from synth.errors import BudgetReached, ClinsynthError, UserError
 if TYPE_CHECKING:
     from synth.progress import Progress
     from synth.run import Finished
+    from synth.screens import Screens
     from synth.setup import Setup
 
 TOO_MANY_FAILED = 5
@@ -129,7 +130,10 @@ def _generate(setup: Setup, arguments: argparse.Namespace, shards: list[int]) ->
 
     from synth.progress import Progress
     from synth.run import Run, is_staged
+    from synth.screens import Screens
 
+    # Made before anything is paid for: a benchmark that cannot be read is a mistake like any other.
+    screens = Screens(setup.spec.filters, setup.spec.language)
     _lock_spec(setup, accept=arguments.accept_changes)
     todo = [s for s in shards if not is_staged(setup, s) or (arguments.retry_failed and _has_failed(setup, s))]
     with Progress() as progress:
@@ -146,7 +150,7 @@ def _generate(setup: Setup, arguments: argparse.Namespace, shards: list[int]) ->
     if arguments.shard is not None:
         print(f"{len(shards)} of {setup.shards} shards are staged; without --shard the same command exports them all")
         return 0
-    return _export(setup, progress)
+    return _export(setup, progress, screens)
 
 
 def _warn_of_bad_seeds(setup: Setup, progress: Progress) -> None:
@@ -218,7 +222,7 @@ def _stopped(setup: Setup, finished: Finished, progress: Progress) -> int:
     return error.exit_code
 
 
-def _export(setup: Setup, progress: Progress) -> int:
+def _export(setup: Setup, progress: Progress, screens: Screens) -> int:
     import asyncio
 
     from synth.export import export_run
@@ -227,7 +231,9 @@ def _export(setup: Setup, progress: Progress) -> int:
     from synth.summary import closing
 
     stages = [stage_path(setup.run, shard) for shard in range(setup.shards)]
-    result = export_run(setup.run, stages, setup.spec, planned=setup.planned(), fingerprint=setup.fingerprint)
+    result = export_run(
+        setup.run, stages, setup.spec, planned=setup.planned(), fingerprint=setup.fingerprint, screens=screens
+    )
     print(closing(setup, result, progress, asyncio.run(run_totals(setup.run))))
     failed, planned = sum(result.failed.values()), sum(result.planned.values())
     if planned and failed / planned > setup.spec.max_failed:

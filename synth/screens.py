@@ -12,9 +12,9 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -33,13 +33,14 @@ FLAG = "phi"
 SCREENED = {
     "sft": ("messages", "instruction", "response"),
     "reasoning": ("messages", "question", "reasoning", "answer"),
-    "dialogue": ("messages", "turns", "case"),
+    "dialogue": ("messages", "turns", "case", "diagnosis", "persona", "rubric"),
     "preference": ("prompt", "chosen", "rejected"),
 }
 """Columns whose text may tell who somebody is."""
 CASE = "case"
-"""Holds JSON, whose keys and numbers stay as they are."""
-_PARTS = ("content", "text", "thought", "argument")
+"""Holds JSON, whose keys stay as they are."""
+_NO_TEXT = {"role", "speaker", "action", "flag"}
+"""Keys of what only the program writes."""
 _CONVERSATIONS = {"preference": ("prompt", "chosen", "rejected")}
 _JUDGED = {"sft": "messages", "reasoning": "messages", "dialogue": "messages", "preference": "chosen"}
 _SHOWN = 20  # findings quoted for a row
@@ -94,7 +95,7 @@ class Screens:
             verdicts = contaminated(texts, self._items, self._threshold, self._paraphrases)
             yield list(verdicts.reasons), list(verdicts.evidence)
         if self._phi is not None and self._phi.mode == "drop":
-            spans = [list(self._found(kind, row)) for row in rows]
+            spans = [self._found(kind, row) for row in rows]
             yield [FLAG if one else "" for one in spans], [_quoted(one) for one in spans]
 
     def _form(self, answers: list[list[str]], rules: Rules) -> tuple[list[str], list[str]]:
@@ -108,28 +109,110 @@ class Screens:
 
     def marked(self, kind: str, row: Row) -> Row:
         """The row as it is kept: flagged with what may identify a person, or with that masked."""
-        if self._phi is None or not (found := list(self._found(kind, row))):
+        if self._phi is None:
             return row
+        masks = self._phi.mode == "mask"
+        pieces = [*_pieces(kind, row, SCREENED[kind]), *(_pieces(kind, row, ("evidence",)) if masks else ())]
+        spans = _spans(pieces, self._phi.kinds)
+        found = _findings(pieces, spans)
+        if not found:
+            return row
+        if masks:
+            changed = {piece.path: mask(piece.text, spans[piece.label, piece.text]) for piece in pieces}
+            row = {
+                **row,
+                **{column: _rebuilt(column, row[column], changed) for column in (*SCREENED[kind], "evidence")},
+            }
+            found = [(turn, kind_, f"[{kind_.upper()}]") for turn, kind_, _ in found]
+        notes = [{"flag": FLAG, "turn": turn, "text": words, "fact": kind_} for turn, kind_, words in found]
         flags = [*(row["flags"] or []), *([] if FLAG in (row["flags"] or []) else [FLAG])]
-        kinds = self._phi.kinds
-        if self._phi.mode == "mask":
-            masked = {c: _masked(c, row[c], lambda text: mask(text, find(text, kinds))) for c in SCREENED[kind]}
-            row = {**row, **masked}
-            found = [(turn, span, f"[{span.kind.upper()}]") for turn, span, _ in found]
-        notes = [{"flag": FLAG, "turn": turn, "text": words, "fact": span.kind} for turn, span, words in found]
         return {**row, "flags": flags, "evidence": [*(row["evidence"] or []), *notes[:_SHOWN]]}
 
-    def _found(self, kind: str, row: Row) -> Iterator[tuple[int | None, Span, str]]:
-        """Each finding once: number of the message or turn, the span, the words."""
+    def _found(self, kind: str, row: Row) -> list[tuple[int | None, str, str]]:
         assert self._phi is not None
-        seen: set[str] = set()
-        for column in SCREENED[kind]:
-            for turn, text in _texts(column, row[column]):
-                for span in find(text, self._phi.kinds):
-                    words = text[span.start : span.end]
-                    if words not in seen:
-                        seen.add(words)
-                        yield turn, span, words
+        pieces = list(_pieces(kind, row, SCREENED[kind]))
+        return _findings(pieces, _spans(pieces, self._phi.kinds))
+
+
+class _Piece(NamedTuple):
+    """One text of a row."""
+
+    path: tuple[str | int, ...]
+    """Column, then numbers and names on the way to it."""
+    text: str
+    label: str
+    """What stands before it for people (``name: ``); a key of the case says what its value is."""
+
+    @property
+    def turn(self) -> int | None:
+        """Number of the message or turn it stands in."""
+        at = self.path[1] if len(self.path) > 1 and self.path[0] not in (CASE, "rubric", "evidence") else None
+        return at if isinstance(at, int) else None
+
+
+def _pieces(kind: str, row: Row, columns: Sequence[str]) -> Iterator[_Piece]:
+    for column in columns:
+        value = row[column]
+        if column == CASE and value:
+            value = json.loads(value)
+        yield from _walk((column,), value, column == CASE)
+
+
+def _walk(path: tuple[str | int, ...], value: Any, labelled: bool, label: str = "") -> Iterator[_Piece]:
+    if isinstance(value, str):
+        yield _Piece(path, value, label)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if key not in _NO_TEXT:
+                yield from _walk((*path, key), inner, labelled, f"{key}: " if labelled else "")
+    elif isinstance(value, list):
+        for at, inner in enumerate(value):
+            yield from _walk((*path, at), inner, labelled, label)
+
+
+def _rebuilt(column: str, value: Any, changed: Mapping[tuple[str | int, ...], str]) -> Any:
+    """The column with the texts of ``changed`` in their places."""
+
+    def put(path: tuple[str | int, ...], inner: Any) -> Any:
+        if isinstance(inner, str):
+            return changed.get(path, inner)
+        if isinstance(inner, dict):
+            return {key: put((*path, key), part) for key, part in inner.items()}
+        return [put((*path, at), part) for at, part in enumerate(inner)] if isinstance(inner, list) else inner
+
+    if column == CASE and value:
+        return json.dumps(put((column,), json.loads(value)), ensure_ascii=False)
+    return put((column,), value)
+
+
+def _spans(pieces: Iterable[_Piece], kinds: Collection[str]) -> dict[tuple[str, str], list[Span]]:
+    """What may identify a person in each text, found in all of them together: a name told once is known elsewhere."""
+    keys = list(dict.fromkeys((piece.label, piece.text) for piece in pieces))
+    found = find("\n\n".join(label + text for label, text in keys), kinds)
+    spans: dict[tuple[str, str], list[Span]] = {}
+    start = 0
+    for label, text in keys:
+        start += len(label)
+        end = start + len(text)
+        spans[label, text] = [
+            Span(max(span.start, start) - start, min(span.end, end) - start, span.kind)
+            for span in found
+            if span.start < end and span.end > start
+        ]
+        start = end + 2
+    return spans
+
+
+def _findings(
+    pieces: Iterable[_Piece], spans: Mapping[tuple[str, str], list[Span]]
+) -> list[tuple[int | None, str, str]]:
+    """Each finding once: number of the message or turn, kind, words."""
+    found: dict[str, tuple[int | None, str, str]] = {}
+    for piece in pieces:
+        for span in spans[piece.label, piece.text]:
+            words = piece.text[span.start : span.end]
+            found.setdefault(words, (piece.turn, span.kind, words))
+    return list(found.values())
 
 
 def _rules(rules: TextRules | None, language: str) -> Rules | None:
@@ -176,43 +259,5 @@ def _read(kind: str, row: Row) -> str:
     return "\n".join(message["content"] or "" for column in columns for message in row[column] or [])
 
 
-def _texts(column: str, value: Any) -> Iterator[tuple[int | None, str]]:
-    """The texts of a column with the number of the message or turn they stand in."""
-    if column == CASE and value:
-        yield from ((None, text) for text in _strings(json.loads(value)))
-    elif isinstance(value, str):
-        yield None, value
-    elif isinstance(value, list):
-        yield from ((n, part[name]) for n, part in enumerate(value) for name in _PARTS if part.get(name))
-
-
-def _masked(column: str, value: Any, change: Callable[[str], str]) -> Any:
-    """The column with ``change`` made to each text that :func:`_texts` gives."""
-    if column == CASE and value:
-        return json.dumps(_changed(json.loads(value), change), ensure_ascii=False)
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, list):
-        return [{**part, **{name: change(part[name]) for name in _PARTS if part.get(name)}} for part in value]
-    return value
-
-
-def _strings(value: Any) -> Iterator[str]:
-    """All texts of a JSON value, keys apart."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _strings(inner)
-
-
-def _changed(value: Any, change: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, dict):
-        return {key: _changed(inner, change) for key, inner in value.items()}
-    return [_changed(inner, change) for inner in value] if isinstance(value, list) else value
-
-
-def _quoted(found: list[tuple[int | None, Span, str]]) -> str:
-    return ", ".join(f"{span.kind}: {words}" for _, span, words in found[:_SHOWN])
+def _quoted(found: Iterable[tuple[int | None, str, str]]) -> str:
+    return ", ".join(f"{kind}: {words}" for _, kind, words in itertools.islice(found, _SHOWN))

@@ -16,12 +16,14 @@ from pathlib import Path
 
 import filters
 import synth
+from synth.errors import UserError
 from synth.fingerprint import asking_fingerprint
 from synth.recipes.personas import Personas, load_personas
 from synth.recipes.slots import Slot, planned_slots
 from synth.rows import KINDS
 from synth.seeds import SeedPlan, plan_seeds
 from synth.spec import Produce, Spec
+from synth.spec_errors import unknown
 from synth.spec_load import load_spec
 from synth.steps import RECIPES, STEPS
 from synth.taxonomy import Taxonomy, load_taxonomy
@@ -91,6 +93,8 @@ def prepare(name: str, out: Path | None, overrides: Sequence[str] = (), limit: i
     spec = loaded.spec
     templates = _load_templates(spec)
     personas = spec.produce.dialogues.personas if spec.produce.dialogues else "default"
+    taxonomy = load_taxonomy(spec.taxonomy)
+    _check_quotas(spec, taxonomy)
     seeds = plan_seeds(spec.seeds)
     return Setup(
         spec=spec,
@@ -100,12 +104,22 @@ def prepare(name: str, out: Path | None, overrides: Sequence[str] = (), limit: i
         prompt_hashes={
             recipe: prompt_hash([templates[s] for s in steps if s in templates]) for recipe, steps in RECIPES.items()
         },
-        taxonomy=load_taxonomy(spec.taxonomy),
+        taxonomy=taxonomy,
         personas=load_personas(None if personas == "default" else Path(personas)),
         seeds=seeds,
         slots=planned_slots(spec.produce),
         fingerprint=asking_fingerprint(spec, {t.name: t.sha256 for t in templates.values()}, seeds.digest),
     )
+
+
+def _check_quotas(spec: Spec, taxonomy: Taxonomy) -> None:
+    """A quota for a department that does not exist would limit nothing."""
+    places = [taxonomy.place(label) for label in taxonomy.labels]
+    for dimension, quotas in spec.filters.quotas.items():
+        known = sorted({getattr(place, dimension) for place in places})
+        for name in quotas:
+            if name not in known:
+                raise UserError(f"filters.quotas.{dimension}: no {dimension} {name!r}; {unknown(name, known)}")
 
 
 def steps_in_use(produce: Produce) -> list[str]:

@@ -10,8 +10,10 @@ import pytest
 
 from synth.errors import UserError
 from synth.export import ExportResult, export_run
+from synth.fault_server import serving
 from synth.rows import KINDS
 from synth.screens import Screens
+from tests.runs import generate, write_spec
 from tests.synth.factories import make_row, make_spec, prose, stage_rows
 from tests.synth.test_export import read
 
@@ -167,7 +169,47 @@ def test_what_other_filters_drop_takes_no_place_in_a_quota(tmp_path: Path) -> No
     filters = {"dedup": {"rows": 0.9}, "quotas": {"department": {"Cardiology": 2}}}
     result = export(tmp_path / "run", {"sft": [*rows, twin]}, filters)
     assert result.rejected["sft"] == {"near_duplicate": 1}
-    assert [row["id"] for row in exported(tmp_path / "run")] == [row["id"] for row in rows]
+    kept = [row["id"] for row in exported(tmp_path / "run")]
+    assert kept == [rows[1]["id"], twin["id"]], "of similar rows the best one has the place"
+
+
+def test_no_family_vanishes_and_what_a_drop_names_is_there(tmp_path: Path) -> None:
+    """The best of a family may come last, and a row over its quota takes its twins with it under its own name."""
+    rows = [make_row("sft", number=n, quality=quality) for n, quality in enumerate((2, 8, 5))]
+    texts = ("messages", "instruction", "response")
+    best = make_row("sft", number=7, quality=10) | {name: rows[0][name] for name in texts}
+    poor = make_row("sft", number=8, quality=1) | {name: rows[2][name] for name in texts}
+    filters = {"dedup": {"rows": 0.9}, "quotas": {"department": {"Cardiology": 1}}}
+    export(tmp_path / "run", {"sft": [*rows, best, poor]}, filters)
+    kept = {row["id"] for row in exported(tmp_path / "run")}
+    assert kept == {best["id"]}
+    reasons = {row["id"]: (row["reason"], row["evidence"][0]["fact"]) for row in dropped(tmp_path / "run")}
+    assert reasons[rows[0]["id"]] == ("near_duplicate", best["id"])
+    assert reasons[poor["id"]][0] == "over_quota"
+    assert all(fact in kept for reason, fact in reasons.values() if reason == "near_duplicate")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_name_told_once_is_masked_wherever_it_stands(kind: str, tmp_path: Path) -> None:
+    row = said(kind, "My name is Adaeze Okonkwo. How can I help?")
+    raw = {"flag": "repetitive", "turn": 0, "text": "Mr. Okonkwo was seen. Call 415-555-0134", "fact": "Mr. Okonkwo"}
+    row |= {"flags": ["repetitive"], "evidence": [raw]}
+    if kind == "dialogue":
+        row["messages"][0]["content"] = "Okonkwo here again."
+        row["turns"][0]["thought"] = "Okonkwo seems anxious."
+        row["turns"][0]["differential"][0]["diagnosis"] = "angina in Mr. Okonkwo"
+        row |= {"diagnosis": "angina in Mr. Okonkwo", "persona": "Okonkwo is calm"}
+        row["case"] = json.dumps({"name": "Adaeze Okonkwo", "age": 64, "diagnosis": "angina"})
+    if kind == "reasoning":
+        row["answer"] = "Okonkwo needs an ECG."
+    export(tmp_path / "run", {kind: [row]}, {"phi": {"mode": "mask"}})
+    (masked,) = exported(tmp_path / "run", kind)
+    text = json.dumps(masked)
+    assert "Okonkwo" not in text
+    assert "0134" not in text
+    assert masked["flags"] == ["repetitive", "phi"]
+    if kind == "dialogue":
+        assert json.loads(masked["case"]) == {"name": "[NAME]", "age": 64, "diagnosis": "angina"}
 
 
 @pytest.mark.model
@@ -215,3 +257,23 @@ def test_screens_see_every_word_that_the_factory_writes_as_harmless() -> None:
     screens = Screens(make_spec().filters, "en")
     row = said("sft", prose(random.Random(1)))
     assert screens.marked("sft", row) is row
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("filters.decontaminate.against=[{notes}]", "filters.decontaminate.against: "),
+        ("filters.rules={{least_words: 10, most_words: 5}}", "filters.rules: most_words 5"),
+        ("filters.quotas={{department: {{Internal Medcine: 3}}}}", "did you mean 'Internal Medicine'?"),
+    ],
+)
+def test_mistakes_show_before_anything_is_paid_for(change: str, says: str, tmp_path: Path) -> None:
+    notes = tmp_path / "notes.jsonl"
+    notes.write_text('{"a": 1}\n', encoding="utf-8")
+    with serving() as server:
+        spec = write_spec(tmp_path, server.url)
+        ran = generate("--spec", spec, "--out", tmp_path / "run", "--set", change.format(notes=notes))
+        assert ran.code == 2, ran
+        assert says in ran.err
+        assert len(ran.complaints) == 1
+        assert server.stats()["hits"] == 0

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import importlib.util
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 
 from synth.endpoints.local import PACKAGED, model_file
 from synth.spec_models import LocalModel
+from tests.runs import ROOT
 
 VARIABLE = "CLINSYNTH_VLLM_PYTHON"
 ARGS: dict[str, Any] = {
@@ -47,11 +47,8 @@ def weights(vllm_python: Path, pytestconfig: pytest.Config) -> Path:
     digest = hashlib.sha256(gguf.read_bytes()).hexdigest()
     folder = pytestconfig.cache.mkdir("weights") / digest
     if not (folder / "config.json").exists():
-        unfinished = folder.with_suffix(".unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        script = Path(__file__).with_name("convert.py")
-        subprocess.run([vllm_python, script, gguf, unfinished], check=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
-        unfinished.rename(folder)
+        command = [vllm_python, "-m", "training.convert", gguf, "--out", folder]
+        subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "HF_HUB_OFFLINE": "1"})
     return folder
 
 

@@ -1,0 +1,130 @@
+"""What every training command shares: its arguments, its environment, its exit codes, and starting several processes.
+
+    python -m training.sft --config sft --set data.path=datasets_out/cardiology --preflight
+
+Nothing heavy is imported before the arguments are read. Telemetry of the libraries is off unless the environment
+already says otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from synth.errors import ClinsynthError
+from training.config import Loaded, RunConfig, load_config
+
+Config = TypeVar("Config", bound=RunConfig)
+
+QUIET = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "DATASETS_VERBOSITY": "error",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
+"""Set where the environment says nothing: TRL reports each trainer to its makers otherwise."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is one line, as all of ours are."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and end with exit code 2."""
+        self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}; --help lists the options\n")
+
+
+def make_parser(command: str, description: str) -> argparse.ArgumentParser:
+    """Return the arguments of ``python -m training.<command>``."""
+    parser = _Parser(
+        prog=f"python -m training.{command}",
+        description=description,
+        epilog="exit codes: 0 done · 1 stopped (the loss is no number, the disk is full) · 2 bad configuration, data "
+        "or arguments · 130 interrupted; the same command goes on from the last good checkpoint",
+    )
+    parser.add_argument("--config", required=True, help="a YAML file, or the name of a built-in configuration")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="a.b=c", dest="overrides", help="override a key of it"
+    )
+    parser.add_argument("--preflight", action="store_true", help="check and show everything, load no weights, stop")
+    parser.add_argument("--push", metavar="OWNER/NAME", help="put the result on the Hub, private")
+    parser.add_argument("--public", action="store_true", help="with --push: for all to see")
+    return parser
+
+
+def command(
+    name: str,
+    description: str,
+    kind: type[Config],
+    execute: Callable[[Loaded[Config], argparse.Namespace], int],
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Read the arguments and the configuration, call ``execute``, and return the exit code."""
+    parser = make_parser(name, description)
+    arguments = parser.parse_args(argv)
+    if arguments.public and not arguments.push:
+        parser.error("--public goes with --push OWNER/NAME")
+    if arguments.push and arguments.push.count("/") != 1:
+        parser.error("--push: expected owner/name")
+    for variable, value in QUIET.items():
+        os.environ.setdefault(variable, value)
+    try:
+        from synth.guard import check_packages
+
+        check_packages()
+        loaded = load_config(kind, arguments.config, arguments.overrides)
+        return execute(loaded, arguments)
+    except ClinsynthError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to go on from the last checkpoint", file=sys.stderr)
+        return 130
+
+
+def launch(loaded: Loaded[Any], module: str, argv: Sequence[str]) -> None:
+    """Start ``accelerate launch`` in the place of this process, where the configuration asks for it.
+
+    Returns when it does not, or in a process that was started so. ``module`` is the command's (``training.sft``).
+    """
+    wanted = loaded.config.accelerate
+    if wanted is None or "LOCAL_RANK" in os.environ or "ACCELERATE_MIXED_PRECISION" in os.environ:
+        return
+    file = Path(wanted)
+    if not file.is_file():
+        file = _named(loaded, wanted)
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(file), "-m", module]
+    sys.stdout.flush()
+    os.execv(sys.executable, [*launcher, *argv])
+
+
+def is_main() -> bool:
+    """Whether this process is the one that prints and writes: the first, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def say(text: str) -> None:
+    """Print a line, in the main process only."""
+    if is_main():
+        print(text, flush=True)
+
+
+def _named(loaded: Loaded[Any], wanted: str) -> Path:
+    import importlib.util
+
+    from synth.spec_errors import unknown
+
+    found = importlib.util.find_spec("trl")
+    folders = found.submodule_search_locations or [] if found else []
+    files = {path.stem: path for folder in folders for path in (Path(folder) / "accelerate_configs").glob("*.yaml")}
+    if wanted not in files:
+        hint = unknown(wanted, sorted(files))
+        raise loaded.error(("accelerate",), f"no such file, and no configuration of TRL's by that name; {hint}")
+    return files[wanted]
