@@ -43,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"filters.dedup: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("filters.dedup: interrupted; nothing was written", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -29,8 +29,8 @@ _CANNOT = (
 _DECLINED = (
     r"(?:help(?!\s+but)|assist|provide|comply|fulfil|continue\s+with|engage|respond|(?:do|with)\s+(?:that|this)(?!\s+any)"
     r"|(?:offer|give)\s+(?:you\s+)?(?:medical|personal|a\s+diagnosis)|medical\s+advice"
-    r"|(?:answer|discuss|generate|write|create|share)\s+(?:you|your|this|that|these|those|the|any|it|medical|such"
-    r"|content)"
+    r"|discuss\s+(?:this|that|it|such|medical)\b"
+    r"|(?:answer|generate|write|create)\s+(?:you|your|this|that|these|those|the|any|it|medical|such|content)\b"
     r"|language\s+model)"
 )
 _ENGLISH = (

@@ -50,10 +50,10 @@ def json_batches(path: Path, schema: pa.Schema | None) -> Iterator[pa.RecordBatc
             continue
         try:
             row = json.loads(line)
+            if "\\u" in line:  # perhaps half a surrogate pair, which Arrow cannot hold
+                row = _storable(row)
         except (ValueError, RecursionError) as error:
             raise TableError(f"{path}:{number}: not JSON: {one_line(error)}") from None
-        if "\\u" in line:  # perhaps half a surrogate pair, which Arrow cannot hold
-            row = _storable(row)
         if not isinstance(row, dict):
             raise TableError(f"{path}:{number}: not an object but {type(row).__name__}; one object a line is needed")
         if not rows:

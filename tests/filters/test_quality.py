@@ -56,6 +56,8 @@ def test_refusals(text: str) -> None:
         "Lo siento mucho. ¿Desde cuándo le duele?",
         "Je suis désolé de l'apprendre.",
         "抱歉让您久等了，请坐。",
+        "I won't share your results with your employer.",
+        "I can't discuss your father's illness without his consent.",
         "The patient says: I'm sorry, I can't help with that." + " " * 3,
     ],
 )

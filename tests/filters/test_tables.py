@@ -199,3 +199,10 @@ def test_a_file_without_rows(name: str, tmp_path: Path) -> None:
     assert rows(Table([tmp_path / name])) == []
     pq.write_table(pa.table({"text": ["a"]}), tmp_path / "b.parquet")
     assert rows(Table([tmp_path / name, tmp_path / "b.parquet"])) == [{"text": "a"}]
+
+
+def test_json_nested_too_deeply_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "deep.jsonl"
+    path.write_text('{"text": "\\u0041", "x": ' + "[" * 900 + "]" * 900 + "}\n", encoding="utf-8")
+    with pytest.raises(TableError, match=r"deep\.jsonl:1: not JSON"):
+        list(Table([path]).batches())
