@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from filters.minhash import Permutations, lean
 from filters.near_duplicates import RECALL, Duplicate, NearDuplicates, choose_bands, drop_near_duplicates
 from filters.shingles import shingles
 from filters.text import normalise, words
@@ -156,7 +157,7 @@ def test_long_texts_have_the_signature_that_datasketch_gives_them() -> None:
     assert len(members) > 3000
     plain = MinHash(num_perm=128, seed=5, hashfunc=int, scheme="affine32")
     plain.update_batch((members >> np.uint64(32)).tolist())
-    assert NearDuplicates(0.8, seed=5)._signature(members) == LeanMinHash(plain)
+    assert lean(Permutations(128, 5).signatures(members, np.array([len(members)]))[0], 5) == LeanMinHash(plain)
     (kept, verdict) = run([text, text + " and a word more"], 0.8)
     assert kept is None
     assert verdict is not None
