@@ -168,8 +168,10 @@ def test_a_kill_costs_the_steps_since_the_last_whole_checkpoint(
 def test_a_checkpoint_of_other_data_is_refused(config: Path) -> None:
     assert stopped_at(config, 2).code == 1
     ran = run_sft("--config", config, "--set", "data.kinds=[sft]")
-    assert (ran.code, len(ran.complaints)) == (2, 1), ran
-    assert "holds checkpoints of another run (data changed)" in ran.err
+    # The last line is ours: libraries that others have loaded before may say something of their own above it.
+    assert ran.code == 2, ran
+    assert "holds checkpoints of another run (data changed)" in ran.complaints[-1]
+    assert "Traceback" not in ran.err
 
 
 def stopped_at(config: Path, step: int) -> Ran:
@@ -195,8 +197,10 @@ def test_a_loss_that_is_no_number_stops_with_the_batch_saved(config: Path, undis
 
     out = config.parent / "out"
     ran = stopped_at(config, 3)
-    assert (ran.code, len(ran.complaints)) == (1, 1), ran
-    assert f"step 4: the loss is not a number: the batch is in {out / 'not-finite'}" in ran.err
+    # The last line is ours: libraries that others have loaded before may say something of their own above it.
+    assert ran.code == 1, ran
+    assert f"step 4: the loss is not a number: the batch is in {out / 'not-finite'}" in ran.complaints[-1]
+    assert "Traceback" not in ran.err
     batch = load_file(out / "not-finite" / "batch.safetensors")
     facts = json.loads((out / "not-finite" / "batch.json").read_text())
     assert batch["input_ids"].shape == batch["labels"].shape
