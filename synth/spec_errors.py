@@ -61,7 +61,7 @@ _TYPES: dict[str, str] = {
     "url_syntax_violation": "must be a URL that starts with http:// or https://",
     "url_too_long": "must be a URL of at most 2083 characters",
 }
-_BOUNDS = {
+BOUNDS = {
     "greater_than": ("gt", "above"),
     "greater_than_equal": ("ge", "at least"),
     "less_than": ("lt", "below"),
@@ -185,8 +185,8 @@ def _about_value(detail: ErrorDetails, loc: Loc, raw: Any) -> str:
     kind, given, context = detail["type"], detail["input"], detail.get("ctx", {})
     if given is None:
         return "is empty: give a value, or remove the line"
-    if kind in _BOUNDS:
-        name, words = _BOUNDS[kind]
+    if kind in BOUNDS:
+        name, words = BOUNDS[kind]
         return f"must be {words} {context[name]:g}"
     if kind == "literal_error":
         return f"must be {context['expected']}"

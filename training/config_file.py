@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from synth.errors import UserError
-from synth.spec_errors import render, unknown
+from synth.spec_errors import BOUNDS, render, unknown
 from synth.spec_yaml import Document, Finding, Loc, YamlProblem, parse, read_text
 
 Config = TypeVar("Config", bound=BaseModel)
@@ -32,12 +32,6 @@ _WORDS = {
     "too_short": "needs at least one entry",
     "dict_type": "must be a mapping, such as {key: value}",
     "model_type": "must be a mapping, such as {key: value}",
-}
-_BOUNDS = {
-    "greater_than": ("gt", "above"),
-    "greater_than_equal": ("ge", "at least"),
-    "less_than": ("lt", "below"),
-    "less_than_equal": ("le", "at most"),
 }
 
 
@@ -108,8 +102,8 @@ def _worded(detail: ErrorDetails, kind: type[BaseModel]) -> Finding:
     if detail["input"] is None:
         return Finding(loc, "is empty: give a value, or remove the line")
     context = detail.get("ctx", {})
-    if what in _BOUNDS:
-        name, words = _BOUNDS[what]
+    if what in BOUNDS:
+        name, words = BOUNDS[what]
         return Finding(loc, f"must be {words} {context[name]:g}")
     if what == "literal_error":
         return Finding(loc, f"must be {context['expected']}")

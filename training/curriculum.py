@@ -27,7 +27,7 @@ from pydantic import Field
 from synth.errors import UserError
 from synth.failpoints import failpoint
 from training.config import Loaded, Names, RunConfig, Strict
-from training.run import command, is_main, launch, say
+from training.run import carry_out, command, is_main, say
 
 if TYPE_CHECKING:
     from training.phases import Phase
@@ -230,18 +230,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _execute(loaded: Loaded[CurriculumConfig], arguments: argparse.Namespace, argv: Sequence[str]) -> int:
     plan = preflight(loaded)
-    say("\n".join(plan.lines))
-    if arguments.preflight:
-        return 0
-    launch(loaded, "training.curriculum", argv)
-    folder = train(loaded, plan)
-    say(f"the result is in {folder}")
-    if arguments.push:
-        from training.outputs import push
-
-        if is_main():
-            say(push(folder, arguments.push, public=arguments.public))
-    return 0
+    return carry_out(loaded, arguments, argv, "training.curriculum", plan.lines, lambda: train(loaded, plan))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from pydantic import Field, field_validator
 
 from synth.spec_errors import unknown
 from training.config import Loaded, Names, RunConfig, Strict
-from training.run import command, launch, say
+from training.run import carry_out, command, say
 
 if TYPE_CHECKING:
     from training.preference import Ready
@@ -155,21 +155,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _execute(loaded: Loaded[DpoConfig], arguments: argparse.Namespace, argv: Sequence[str]) -> int:
     ready, warm = preflight(loaded)
-    if warm is not None:
-        say("\n".join(["warm start", *warm.lines, ""]))
-    say("\n".join(ready.lines))
-    if arguments.preflight:
-        return 0
-    launch(loaded, "training.dpo", argv)
-    folder = train(loaded, ready, warm)
-    say(f"the result is in {folder}")
-    if arguments.push:
-        from training.outputs import push
-        from training.run import is_main
-
-        if is_main():
-            say(push(folder, arguments.push, public=arguments.public))
-    return 0
+    lines = [*(["warm start", *warm.lines, ""] if warm is not None else []), *ready.lines]
+    return carry_out(loaded, arguments, argv, "training.dpo", lines, lambda: train(loaded, ready, warm))
 
 
 def _arguments(loaded: Loaded[DpoConfig], max_length: int | None, validation: bool) -> Any:

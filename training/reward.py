@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from training.config import Loaded, RunConfig
-from training.run import command, launch, say
+from training.run import carry_out, command, say
 
 if TYPE_CHECKING:
     from training.pairs import PairPart
@@ -176,19 +176,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _execute(loaded: Loaded[RewardRunConfig], arguments: argparse.Namespace, argv: Sequence[str]) -> int:
     ready = preflight(loaded)
-    say("\n".join(ready.lines))
-    if arguments.preflight:
-        return 0
-    launch(loaded, "training.reward", argv)
-    folder = train(loaded, ready)
-    say(f"the result is in {folder}")
-    if arguments.push:
-        from training.outputs import push
-        from training.run import is_main
-
-        if is_main():
-            say(push(folder, arguments.push, public=arguments.public))
-    return 0
+    return carry_out(loaded, arguments, argv, "training.reward", ready.lines, lambda: train(loaded, ready))
 
 
 def _arguments(loaded: Loaded[RewardRunConfig], max_length: int | None, validation: bool) -> Any:

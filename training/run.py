@@ -89,6 +89,31 @@ def command(
         return 130
 
 
+def carry_out(
+    loaded: Loaded[Any],
+    arguments: argparse.Namespace,
+    argv: Sequence[str],
+    module: str,
+    lines: Sequence[str],
+    train: Callable[[], Path],
+) -> int:
+    """What follows a pre-flight: show its ``lines``, train unless that was all, push if asked; return the exit code.
+
+    ``module`` is the command's (``training.sft``), ``train`` returns the folder of the result.
+    """
+    say("\n".join(lines))
+    if arguments.preflight:
+        return 0
+    launch(loaded, module, argv)
+    folder = train()
+    say(f"the result is in {folder}")
+    if arguments.push and is_main():
+        from training.outputs import push
+
+        say(push(folder, arguments.push, public=arguments.public))
+    return 0
+
+
 def launch(loaded: Loaded[Any], module: str, argv: Sequence[str]) -> None:
     """Start ``accelerate launch`` in the place of this process, where the configuration asks for it.
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.config import Loaded, SftConfig
-from training.run import command, launch, say
+from training.run import carry_out, command, say
 
 if TYPE_CHECKING:
     from training.data import Rows
@@ -152,19 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _execute(loaded: Loaded[SftConfig], arguments: argparse.Namespace, argv: Sequence[str]) -> int:
     ready = preflight(loaded)
-    say("\n".join(ready.lines))
-    if arguments.preflight:
-        return 0
-    launch(loaded, "training.sft", argv)
-    folder = train(loaded, ready)
-    say(f"the result is in {folder}")
-    if arguments.push:
-        from training.outputs import push
-        from training.run import is_main
-
-        if is_main():
-            say(push(folder, arguments.push, public=arguments.public))
-    return 0
+    return carry_out(loaded, arguments, argv, "training.sft", ready.lines, lambda: train(loaded, ready))
 
 
 def _arguments(loaded: Loaded[SftConfig], *, max_length: int | None, stop: str | None, validation: bool) -> Any:
