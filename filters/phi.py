@@ -6,28 +6,22 @@ doses, lab values, intervals and citations are not meant to fire. It is a screen
 names without context, places, employers and rare diseases, and who needs the guarantee of HIPAA or GDPR needs a person
 or a certified tool. An entity recogniser of the user's may add spans through ``more``.
 
-In made-up dialogues names are made up as well; hence ``report`` is the mode that changes nothing, and ``kinds``
-narrows what counts.
+In made-up dialogues names are made up as well; ``kinds`` narrows what counts. What becomes of a row is for the caller
+to say (:mod:`synth.screens` flags, drops or masks).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 from filters.phi_addresses import addresses
 from filters.phi_dates import ages, dates
 from filters.phi_names import names
 from filters.phi_numbers import emails, ids, phones, urls
-from filters.verdicts import Verdicts
 
 KINDS = ("email", "url", "id", "phone", "date", "address", "name", "age")
 """Kinds of spans. Where two overlap they become one, of the kind that stands first here."""
-
-Mode = Literal["report", "drop", "mask"]
-
-_SHOWN = 10  # pieces of evidence a row
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,14 +35,6 @@ class Span:
 
 Finder = Callable[[str], Iterable[Span]]
 """Says where a text tells more than it should, for instance an entity recogniser with its labels translated."""
-
-
-@dataclass(frozen=True, slots=True)
-class Screened:
-    """Verdicts and texts in the order of the rows; texts differ from those given in mode ``mask`` alone."""
-
-    verdicts: Verdicts
-    texts: list[str]
 
 
 def find(text: str, kinds: Collection[str] = KINDS, more: Finder | None = None) -> list[Span]:
@@ -79,32 +65,6 @@ def mask(text: str, spans: Iterable[Span]) -> str:
         pieces += [text[last : span.start], f"[{span.kind.upper()}]"]
         last = span.end
     return "".join([*pieces, text[last:]])
-
-
-def screen(
-    texts: Iterable[str | None], mode: Mode = "report", kinds: Collection[str] = KINDS, more: Finder | None = None
-) -> Screened:
-    """Screen one text a row.
-
-    ``report`` keeps every row and puts what was found into its evidence; ``drop`` also gives such rows the reason
-    ``phi``; ``mask`` keeps them, masked. The evidence of dropped and reported rows holds the very words found: treat
-    it like the texts. That of masked rows holds kinds and counts only. A null is an empty text; of an Arrow column
-    take its ``to_pylist()``.
-
-    Raises:
-        ValueError: an unknown mode or kind.
-    """
-    if mode not in ("report", "drop", "mask"):
-        raise ValueError(f'phi mode "{mode}" is unknown: write report, drop or mask')
-    _check(kinds)
-    reasons, evidence, out = [], [], []
-    for given in texts:
-        text = given or ""
-        spans = find(text, kinds, more)
-        reasons.append("phi" if spans and mode == "drop" else "")
-        evidence.append(_counted(spans) if mode == "mask" else _quoted(text, spans))
-        out.append(mask(text, spans) if mode == "mask" else text)
-    return Screened(Verdicts(reasons, evidence), out)
 
 
 _RULES: dict[str, Callable[[str], Iterable[tuple[int, int]]]] = {
@@ -138,13 +98,3 @@ def _check(kinds: Collection[str]) -> None:
     for kind in kinds:
         if kind not in KINDS:
             raise ValueError(f'phi kind "{kind}" is unknown: choose from {", ".join(KINDS)}')
-
-
-def _quoted(text: str, spans: list[Span]) -> str:
-    shown = [f"{span.kind}: {' '.join(text[span.start : span.end].split())}" for span in spans[:_SHOWN]]
-    return "; ".join(shown) + (f"; and {len(spans) - _SHOWN} more" if len(spans) > _SHOWN else "")
-
-
-def _counted(spans: list[Span]) -> str:
-    kinds = [span.kind for span in spans]
-    return ", ".join(f"{kind} {kinds.count(kind)}" for kind in KINDS if kind in kinds)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from filters.phi_words import vocabulary
+
 _CAP = r"[A-ZÀ-ÖØ-Þ][\w'\u2019.-]{0,30}"
 _WORD = r"[A-ZÀ-ÖØ-Þ][^\W\d_]*(?:['\u2019.-][^\W\d_]+)*"
 _CITY = rf"{_WORD}(?:[ ]{_WORD}(?![ ]?\d)){{0,2}}"
@@ -56,6 +58,16 @@ _LABEL = re.compile(
     r"|indirizzo\s*:|endereço\s*:|地址\s*[:：]|住所\s*[:：])\s*(?P<rest>[^\n;]{4,100})",
     re.IGNORECASE,
 )
+_LABELS = frozenset(
+    word
+    for words in (
+        "address live lives living lived resides residing resided dirección domicilio adresse anschrift indirizzo",
+        "endereço home mailing postal street residential billing",
+    )
+    for word in words.split()
+)
+_GERMAN = 4  # its place among the patterns: the only one without a capital or a digit to begin with
+_GERMAN_STREETS = ("straße", "strasse", "str.", "weg ", "gasse ", "allee ", "platz ", "damm ", "ufer ")
 _END = re.compile(
     r"\.(?=\s|$)(?<!\bSt\.)(?<!\bNo\.)(?<!\bApt\.)(?<!str\.)|\s+(?:and|with|since|for|who|Tel|Phone|DOB|MRN)\b"
 )
@@ -63,10 +75,16 @@ _END = re.compile(
 
 def addresses(text: str) -> Iterator[tuple[int, int]]:
     """Places ``(start, end)`` of postal addresses; may overlap."""
-    for pattern in _PATTERNS:
+    if not re.search(r"\d", text):
+        return
+    lowered = text.lower()
+    for place, pattern in enumerate(_PATTERNS):
+        if place == _GERMAN and not any(street in lowered for street in _GERMAN_STREETS):
+            continue
         for match in pattern.finditer(text):
             yield match.span()
-    for match in _LABEL.finditer(text):
+    labelled = not vocabulary(text).isdisjoint(_LABELS) or "地址" in text or "住所" in text
+    for match in _LABEL.finditer(text) if labelled else ():
         value = _END.split(match["rest"], maxsplit=1)[0].rstrip(" ,")
         if re.search(r"\d", value):
             yield match.start("rest"), match.start("rest") + len(value)

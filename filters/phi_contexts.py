@@ -8,6 +8,7 @@ spaces takes time in the square of its length.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 TITLE = re.compile(
     r"\b(?:(?:Mr|Mrs|Ms|Mx|Messrs|Dr|Drs|Prof|Rev|Hon|Sgt|Capt|Sr|Sra|Srta|Mme|Mlle|Sig)\b\.?"
@@ -48,7 +49,7 @@ ROLE_LABEL = re.compile(
     r"|prepared|reviewed"
     r"|authored|verified|signed|entered|collected|authorized)(?:\s+by)?|signature|cc|attn|attention|spouse"
     r"|author|complainant|claimant|applicant|caller|insured|policy\s?holder|beneficiary|resident|submitting|employee|tenant"
-    r"|requested\s+by|social\s+worker|case\s+manager|therapist|counsel+or|physiotherapist|midwife|carer|teacher|donor"
+    r"|requested\s+by|social\s+worker|case\s+manager|therapist|counsell?or|physiotherapist|midwife|carer|teacher|donor"
     r"|recipient)\s*[:/]\s*"
     r"|(?<![\w-])(?:electronically\s+)?(?:signed|dictated|transcribed|countersigned|cosigned)\s+by\s+"
     r"|(?<![\w-])(?:sincerely|regards|respectfully|faithfully)(?:\s+yours)?,?\s+(?=\S)",
@@ -73,7 +74,7 @@ WITH = re.compile(
     r"|performed"
     r"|operated\s+on)\s+(?:(?:today|in\s+(?:the\s+)?\w+)\s+)?by\s+|\b(?:spoke(?:n)?|discussed|spoke\s+today|met|consulted|speaking"
     r"|appointment|follow(?:ed|s)?[ -]up"
-    r"|visit)\s+(?:\w+\s+)?with\s+|\bcare\s+of\s+|\bpatient\s+(?=[^\W\d_])|\bspeaking\s+to\s+|\b(?:social\s+worker|case\s+manager|physiotherapist|therapist|counsel+or|midwife|interpreter|carer"
+    r"|visit)\s+(?:\w+\s+)?with\s+|\bcare\s+of\s+|\bpatient\s+(?=[^\W\d_])|\bspeaking\s+to\s+|\b(?:social\s+worker|case\s+manager|physiotherapist|therapist|counsell?or|midwife|interpreter|carer"
     r"|caregiver|neighbou?r|landlord|teacher|paramedic|pharmacist|surgeon|physician|gp|registrar|intern|colleague)\s+",
     re.IGNORECASE,
 )
@@ -116,3 +117,64 @@ OF_DISEASE = re.compile(
     r"|stage|grade|tumou?r|anomaly|contracture|thyroiditis|reflex|manoeuvre|maneuver|procedure|fracture|dementia)\b"
     r"|et\s+al\b)"
 )
+_THING = (
+    r"(?:nodules?|murmurs?|pupils?|contractions|drains?|bod(?:y|ies)|nodes?|lesions?|spots?|cysts?|sarcomas?|angina"
+    r"|gangrene|hernias?|phenomenon|catheters?|protein(?:uria)?s?|lymphomas?|syndromes?|disease|palsy|ataxia|neuromas?"
+    r"|anaemia|anemia|purpura|arteritis|tumou?rs?|fractures?|contractures?|signs?|class(?:ification)?)\b"
+)
+OF_THING = re.compile(rf"(?:['\u2019]s?)?[ -]{_THING}", re.IGNORECASE)
+"""What is named after somebody stands at once behind the name: "Sister Mary Joseph nodule"."""
+OF_MEDICINE = re.compile(
+    r"\s{1,2}(?:\d+(?:[.,/]\d+)*\s?(?:mg|mcg|µg|micrograms?|g|ml|units?|iu|%|puffs?)\b"
+    r"|(?:tablets?|capsules?|pills?|inhalers?|injections?|pens?|patch(?:es)?|cream|ointment|syrup|suspension|drops)\b)",
+    re.IGNORECASE,
+)
+"""A dose or a form stands behind the name of a medicine."""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+OPENINGS: dict[re.Pattern[str], Collection[str]] = {
+    TITLE: _words(
+        "mr mrs ms mx messrs dr drs prof rev hon sgt capt sr sra srta mme mlle sig mister missus señor señora señorita"
+        " monsieur madame mademoiselle herr frau signor signora senhor senhora dona doña shri smt"
+    ),
+    ROLE_TITLE: _words("miss doctor professor nurse reverend rabbi imam sheikh sister father brother mister missus"),
+    LOWER_TITLE: _words("mr mrs ms dr prof"),
+    NAME_IS: _words(
+        "my myname mynames his her their patient he she who i am son daughter goes you please just man woman boy girl male female"
+        " gentleman lady child me mi je mon ich mein il meu eu меня"
+    ),
+    ROLE_LABEL: _words(
+        "next emergency attending primary referring ordering admitting pcp gp assistant surgeon"
+        " anesthesiologist anesthesist anaesthesiologist anaesthesist consultant radiologist pathologist guardian interpreter informant"
+        " witness witnessed dictated transcribed prepared reviewed authored verified signed entered collected authorized"
+        " signature cc attn attention spouse author complainant claimant applicant caller insured policy policyholder"
+        " beneficiary resident submitting employee tenant requested social case therapist counselor counsellor"
+        " physiotherapist midwife carer teacher donor recipient electronically countersigned cosigned sincerely regards"
+        " respectfully faithfully"
+    ),
+    PATIENT_LABEL: _words(
+        "patient pt client re subject paciente patientin paziente physician provider nurse doctor clinician contact"
+        " caregiver mother father husband wife son daughter"
+    ),
+    DEAR: _words("dear"),
+    RELATIVE: _words("my his her their your the patient is and"),
+    WITH: _words(
+        "seen evaluated examined referred assessed followed accompanied treated consulted interviewed brought performed"
+        " operated spoke spoken discussed met speaking appointment follow follows visit care patient social case"
+        " physiotherapist therapist counselor counsellor midwife interpreter carer caregiver neighbour neighbor landlord"
+        " teacher paramedic pharmacist surgeon physician gp registrar intern colleague"
+    ),
+    GREETING: _words("hi hello hey good thank thanks welcome goodbye bye take how don nice"),
+    I_AM: _words("i this it"),
+}
+"""The words, in lower case, with which a context that comes before a name can begin."""
+NAME_WORDS = _words(
+    "last first family given middle maiden full legal patient pt client mother father mothers fathers guardian guardians"
+    " contact spouse spouses sur nick"
+    " nombre nombres apellido apellidos nom prénom nachname vorname nome cognome sobrenome имя фамилия фио"
+)
+"""The words with which :data:`NAME_LABEL` can begin, beside those that hold "name"."""

@@ -15,6 +15,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from filters.phi_words import near, spots
+
 _ENGLISH = "January|February|March|April|May|June|July|August|September|October|November|December"
 _SHORT = "Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Sep|Oct|Nov|Dec"
 _OTHER = (
@@ -104,9 +106,12 @@ _AGES_OF_MANY = re.compile(
     r"(?:over|above|older\s+than|under|below|than|least|to|and|or|from|range|mean|median|>|<|≥|≤|=|up)\W*$",
     re.IGNORECASE,
 )
+_OVER_89 = re.compile(r"(?<!\d)(?:9\d|1[0-2]\d)(?!\d)|\b[NnAaOo](?:inety|INETY|(?:ne|NE)?\s+[Hh](?:undred|UNDRED))")
 _OR_OLDER = re.compile(
     r"\W*(?:years?|yrs?)?\W*(?:old|of\s+age)?\W*(?:or|and)\W+(?:older|over|above|more|up)", re.IGNORECASE
 )
+
+_MONTHS = frozenset(f"{_ENGLISH}|{_SHORT}|{_OTHER}".lower().split("|"))
 
 Found = tuple[int, int]
 
@@ -116,7 +121,7 @@ def dates(text: str) -> Iterator[Found]:
     for match in _NUMERIC.finditer(text):
         if _is_date(match) and not _UNIT_AFTER.match(text, match.end()) and not _public(text, *match.span()):
             yield match.span()
-    for match in _WORDED.finditer(text):
+    for match in near(_WORDED, text, spots(text, _MONTHS), 80, 120):
         vague = _AMBIGUOUS.search(match[0])
         if (
             vague
@@ -134,7 +139,7 @@ def dates(text: str) -> Iterator[Found]:
 
 def ages(text: str) -> Iterator[Found]:
     """Places of ages over 89, the number alone."""
-    for match in _AGE.finditer(text):
+    for match in near(_AGE, text, (match.start() for match in _OVER_89.finditer(text)), 20, 80):
         if not _AGES_OF_MANY.search(text[max(0, match.start() - 30) : match.start()]) and not _OR_OLDER.match(
             text, match.end()
         ):

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from filters.medicines_data import key, lookup
 from filters.phi_contexts import (
     AGE,
     CJK_IS,
@@ -26,7 +27,11 @@ from filters.phi_contexts import (
     LOWER_TITLE,
     NAME_IS,
     NAME_LABEL,
+    NAME_WORDS,
     OF_DISEASE,
+    OF_MEDICINE,
+    OF_THING,
+    OPENINGS,
     PATIENT_LABEL,
     RECORD,
     RELATIVE,
@@ -37,6 +42,7 @@ from filters.phi_contexts import (
     WITH,
 )
 from filters.phi_lists import PARTICLES, eponyms, function_words, is_term
+from filters.phi_words import at_words, near, spots, vocabulary
 
 _L = "[^\\W\\d_]"
 _MARKS = "\u0300-\u036f"  # of names in decomposed spelling
@@ -47,6 +53,14 @@ _CLOSED = re.compile(r"\s*[,.?!]")
 _LAST_WORD = re.compile(rf"(?:^|(?<=[^\w'\u2019-]))(?:{_L}|[{_MARKS}'\u2019.-]){{1,40}}$")
 _LAST_LOWER = re.compile(rf"(?:^|(?<=[\s,]))({_L}{{3,20}})$")
 _END = re.compile(r"\s*(?:[,.;:!?()|\[\]\n-]|$|\d)")
+
+_MEASURES = frozenset(("scale", "score", "index", "test", "sign", "syndrome", "disease", "criteria", "classification"))
+_FORMS = frozenset(("plus", "extra", "advance", "forte", "diskus", "emulgel", "max", "xl", "xr", "sr"))
+_AN_AGE = re.compile(
+    r"(?:(?<!\d)\d{1,3}|(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:-\w{3,5})?)\s{0,3}[- ]?"
+    r"(?:years?|yrs?|months?|weeks?|y\.?\s?/?o\b|[MF]\b)"
+)
+_A_RECORD = re.compile(r"(?i:D\.?O\.?B|MRN|date\s+of\s+birth|\bborn\b)|[(,]\s{0,3}\+?\(?\d\d?[\d .()/-]")
 
 Found = tuple[int, int]
 
@@ -70,33 +84,52 @@ def _after(text: str) -> Iterator[Found]:
         (WITH, 2, "weak", False),
         (I_AM, 2, "weak", False),
     ):
-        for match in context.finditer(text):
+        for match in _contexts(context, text):
             if name := _name_at(text, match.end(), least, trust, comma):
                 yield name
-    for match in PATIENT_LABEL.finditer(text):  # in a dialogue the same words open a turn
+    for match in _contexts(PATIENT_LABEL, text):  # in a dialogue the same words open a turn
         if (name := _name_at(text, match.end(), 2, "weak", True)) and _END.match(text, name[1]):
             yield name
-    for match in GREETING.finditer(text):
+    for match in _contexts(GREETING, text):
         name = _name_at(text, match.end(), 1, "weak", False)
         if not name and re.match("[a-z ]{2,14}\\W+$", match[0]) and not match[0].startswith(("how", "nice", "take")):
             name = _lower_name_at(text, match.end(), closed=True)
         if name and _END.match(text, name[1]):
             yield name
-    for match in LOWER_TITLE.finditer(text):
+    for match in _contexts(LOWER_TITLE, text):
         if name := _lower_name_at(text, match.end(), closed=False):
             yield name
-    for match in LOWER_RECORD.finditer(text):
+    for match in near(LOWER_RECORD, text, spots(text, ("date", "dob", "mrn", "medical")), 80, 40):
         if not any(map(is_term, match["name"].split())):
             yield match.span("name")
-    for match in CJK_IS.finditer(text):
+    for match in CJK_IS.finditer(text) if not text.isascii() else ():
         if word := _CJK_NAME.match(text, match.end()):
             yield word.span()
+
+
+def _contexts(context: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Where a context that comes before a name stands."""
+    if context is NAME_LABEL:
+        if ":" not in text and "=" not in text:
+            return iter(())
+        words = {word for word in vocabulary(text) if "name" in word} | NAME_WORDS
+        return at_words(context, text, words)
+    return at_words(context, text, OPENINGS[context])
+
+
+def _ends(context: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Where a context that comes after a name stands."""
+    if context is AGE:
+        return near(AGE, text, (match.start() for match in _AN_AGE.finditer(text)), 120, 60)
+    if context is RECORD and not _A_RECORD.search(text):
+        return iter(())
+    return context.finditer(text)
 
 
 def _before(text: str) -> Iterator[Found]:
     """Names that stand before what makes them one: an age, a clinical verb, a degree, a date of birth."""
     for context, least in ((AGE, 1), (VERB, 2), (CREDENTIAL, 2), (RECORD, 2)):
-        for match in context.finditer(text):
+        for match in _ends(context, text):
             one = least == 1 and re.match(r"\s+(?:is|was)\s+(?:an?\s|\d)", match[0])
             if name := _name_ending_at(text, match.start(), 1 if one else 2):
                 yield name
@@ -142,12 +175,22 @@ def _name_at(text: str, at: int, least: int, trust: str, comma: bool) -> Found |
             break
     if count < least or (trust == "weak" and _is_eponym(text, at, end)):
         return None
+    if trust != "strong" and OF_THING.match(text, end):
+        return None
     return at, end
 
 
 def _is_eponym(text: str, start: int, end: int) -> bool:
-    """Whether a name stands for a disease or a method: "Crohn's", "Barthel Index score", "Smith et al"."""
-    return text[start:end].casefold() in eponyms() or bool(OF_DISEASE.match(text, end))
+    """Whether a name stands for a disease or a method: "Crohn's", "Barthel Index score", "Smith et al", "Mounjaro"."""
+    name = text[start:end]
+    if name.casefold() in eponyms() or OF_DISEASE.match(text, end) or OF_MEDICINE.match(text, end):
+        return True
+    words = key(name).split()
+    if words[-1] in _FORMS:
+        words = words[:-1]
+    if not words or words[-1] in _MEASURES:
+        return True
+    return words != ["allegra"] and any(lookup(joint.join(words)) is not None for joint in ("", " "))
 
 
 def _lower_name_at(text: str, at: int, closed: bool) -> Found | None:

@@ -15,6 +15,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from filters.phi_words import at_words, vocabulary
+
 Found = tuple[int, int]
 
 _EMAIL = re.compile(
@@ -81,6 +83,12 @@ _COMMON_LABEL = re.compile(  # needs "number" or "#" after it
     rf"(?:{_NO}(?!\w)|\#)(?:\s*(?:{_NO}(?!\w)|\#))?{_IS}{_VALUE}",
     re.IGNORECASE,
 )
+_COMMON = (
+    "medical", "health", "hosp", "patient", "clinical", "case", "personal", "pt", "mr", "chart", "record", "file",
+    "visit", "encounter", "acc", "admission", "insurance", "policy", "plan", "group", "member", "subscriber",
+    "beneficiary", "claim", "medi", "identi", "licen", "registration", "dea", "tax", "device", "serial", "specimen",
+    "requisition", "order", "unit", "certificate",
+)  # fmt: skip
 _ID = re.compile(rf"(?<!\w)(?-i:ID|UR|URN)\s*(?:{_NO}|\#)?\s*[:#]\s*{_VALUE}", re.IGNORECASE)
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _SSN = re.compile(r"(?<![\w.-])(?!000|666|9\d\d)\d{3}([- ])(?!00)\d\d\1(?!0000)\d{4}(?![\w-]|\.\d)")
@@ -92,8 +100,14 @@ _PUBLIC_NUMBER = re.compile(
 )
 
 
+_FOUR_DIGITS = re.compile(r"\d(?:[^\d\n]{0,16}?\d){3}")
+_SEVEN_DIGITS = re.compile(r"\d(?:[^\w,]{0,3}\d){6}")
+
+
 def phones(text: str) -> Iterator[Found]:
     """Places ``(start, end)`` of phone and fax numbers that may be a person's."""
+    if not _SEVEN_DIGITS.search(text):
+        return
     for match in _PHONE.finditer(text):
         if not _TOLL_FREE.match(match[0]):
             yield match.span()
@@ -107,18 +121,25 @@ def phones(text: str) -> Iterator[Found]:
 
 def emails(text: str) -> Iterator[Found]:
     """Places of e-mail addresses that may be a person's."""
-    return (match.span() for match in _EMAIL.finditer(text) if not _OFFICE.match(match[0]))
+    if "@" not in text and "dot" not in vocabulary(text):
+        return
+    yield from (match.span() for match in _EMAIL.finditer(text) if not _OFFICE.match(match[0]))
 
 
 def urls(text: str) -> Iterator[Found]:
     """Places of URLs of one person's page or record."""
-    return (match.span() for match in _URL.finditer(text))
+    lowered = text.lower()
+    if ".com/" in lowered or "://" in lowered or "www." in lowered:
+        yield from (match.span() for match in _URL.finditer(text))
 
 
 def ids(text: str) -> Iterator[Found]:
     """Places of record numbers, without their labels, and of IP addresses."""
-    for label in (_OWN_LABEL, _COMMON_LABEL, _ID):
-        for match in label.finditer(text):
+    if not _FOUR_DIGITS.search(text):
+        return
+    common = {word for word in vocabulary(text) if word.startswith(_COMMON)}
+    for matches in (_OWN_LABEL.finditer(text), at_words(_COMMON_LABEL, text, common), _ID.finditer(text)):
+        for match in matches:
             if _is_number(match["number"]) and not _PUBLIC_NUMBER.search(
                 text[max(0, match.start() - 40) : match.start()]
             ):

@@ -3,7 +3,8 @@
 A refusal opens a text (or what follows ``</think>``) by declining: an apology with "I cannot help", "I'm unable to
 provide", "as an AI", and their like in German, Spanish, French, Italian, Portuguese, Chinese and Japanese. It says
 what the model will not do, so that a patient's "I can't sleep" and a doctor's "I cannot recommend aspirin here" are
-none.
+none. Nor is a doctor's caution, which names what is missing in the same sentence ("I can't give you that until we have
+your bloods", "I can't help with that over the phone"), unless it speaks of advice, requests or professionals.
 
 The list of stock phrases is short on purpose: openings and closings that serve no reader, and nothing that a doctor
 would write. Words such as "delve" are counted only together; one of them proves nothing. English only.
@@ -86,6 +87,21 @@ _REFUSAL = re.compile(
     + ")",
     re.IGNORECASE | re.DOTALL,
 )
+_CAUTIOUS = re.compile(
+    r"\b(?:(?:un)?till?|before|unless|once|over\s+(?:the\s+)?(?:phone|telephone|video)|by\s+(?:phone|e-?mail|text|letter)"
+    r"|on\s+(?:the|a)\s+(?:phone|telephone|video)|remotely|from\s+(?:a\s+photo|here)"
+    r"|without\s+(?:first\s+)?(?:(?:see|examin|check|know|test|listen|look|feel|hav|do|talk|speak|order|repeat)\w*ing"
+    r"|an?\b|the\b|your\b|some\b|bloods?\b|results?\b))",
+    re.IGNORECASE,
+)
+"""What a doctor waits for, or cannot do from where they are."""
+_NO_CAUTION = re.compile(
+    rf"\b(?:{_AI}|(?:medical|health|professional|personal(?:i[sz]ed)?)\s+advice|(?:this|that|your|such|any)\s+(?:request"
+    r"|content|prompt)s?|more\s+(?:information|context|details)|polic(?:y|ies)|guidelines|professionals?"
+    r"|providers?|comply|fulfil|engage)\b",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"[.!?](?:\s|$)|\n")
 _MACHINE = re.compile(
     rf"\b(?:as\s+{_AI}|{_AM}\s+(?:just\s+|only\s+)?{_AI}|my\s+(?:training\s+data|knowledge\s+cut-?off)"
     r"|(?:i|we)\s+(?:was|were)\s+trained\s+(?:on|by)|as\s+of\s+my\s+last\s+(?:update|training))\b",
@@ -115,9 +131,17 @@ MANNERED = 3
 def refusal(text: str) -> str | None:
     """The words with which a text, or what follows its reasoning, declines to answer; None where it does not."""
     for part in (text, text.rpartition("</think>")[2]):
-        if found := _REFUSAL.match(part[:OPENING]):
+        opening = part[:OPENING]
+        if (found := _REFUSAL.match(opening)) and not _is_caution(opening, found.end()):
             return _one_line(found[0])
     return None
+
+
+def _is_caution(opening: str, end: int) -> bool:
+    """Whether what looks like a refusal up to ``end`` is a doctor's caution."""
+    stop = _SENTENCE_END.search(opening, max(0, end - 1))
+    sentence = opening[: stop.start()] if stop else opening
+    return bool(_CAUTIOUS.search(sentence)) and not _NO_CAUTION.search(opening)
 
 
 def machine_talk(text: str) -> str | None:

@@ -27,6 +27,7 @@ class RewardModel:
         batch_size: conversations at once.
         device: ``cuda``, ``cpu``, ...; by default a GPU if there is one.
         max_length: tokens of a conversation; by default what the model's configuration says, at most 4096.
+        revision: commit or tag of a repository; without it the newest.
 
     Raises:
         ValueError: the model has more than one output, or its tokenizer no chat template.
@@ -34,7 +35,12 @@ class RewardModel:
     """
 
     def __init__(
-        self, model: str, batch_size: int = 8, device: str | None = None, max_length: int | None = None
+        self,
+        model: str,
+        batch_size: int = 8,
+        device: str | None = None,
+        max_length: int | None = None,
+        revision: str | None = None,
     ) -> None:
         import torch
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -42,8 +48,8 @@ class RewardModel:
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         half = self._device.type == "cuda" and torch.cuda.is_bf16_supported()
         dtype = torch.bfloat16 if half else torch.float32
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(model)
-        self._model: Any = AutoModelForSequenceClassification.from_pretrained(model, dtype=dtype)
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(model, revision=revision)
+        self._model: Any = AutoModelForSequenceClassification.from_pretrained(model, dtype=dtype, revision=revision)
         if self._model.config.num_labels != 1:
             raise ValueError(f"{model} has {self._model.config.num_labels} outputs; a reward model has one")
         if not self._tokenizer.chat_template:
@@ -72,6 +78,10 @@ class RewardModel:
             for row, reward in zip(batch, self._rewards([tokens[row] for row in batch]), strict=True):
                 rewards[row] = reward
         return rewards
+
+    def tokens(self, conversation: Conversation) -> int:
+        """How many tokens of a conversation are read."""
+        return len(self._tokens(conversation))
 
     def _tokens(self, conversation: Conversation) -> list[int]:
         if not conversation:

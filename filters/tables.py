@@ -17,7 +17,7 @@ It writes nothing (see :mod:`filters.outputs`), guesses no format from content, 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,16 +51,24 @@ class Table:
     def __init__(self, paths: Sequence[str | Path]) -> None:
         self.paths = [_checked(Path(path)) for path in paths]
         self.schema: pa.Schema = pa.schema([])
+        first: dict[str, Path] = {}  # of each column the file that has it first
         for path in self.paths:
             for schema in _schemas(path):
-                self.schema = _merged(self.schema, schema, path)
+                self.schema = _merged(self.schema, schema, path, first)
+                first = dict.fromkeys(schema.names, path) | first
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Stream the rows, all batches with the same types; with ``columns`` only these, in that order."""
+        return (batch for _, _, batch in self.placed(columns))
+
+    def placed(self, columns: Sequence[str] | None = None) -> Iterator[tuple[Path, int, pa.RecordBatch]]:
+        """As :meth:`batches`, each with its file and the number of its first row in that file, from 1."""
         schema = self.schema if columns is None else pa.schema([self.schema.field(name) for name in columns])
         for path in self.paths:
+            number = 1
             for batch in _batches(path, schema):
-                yield _conformed(batch, schema)
+                yield path, number, _conformed(batch, schema, path)
+                number += batch.num_rows
 
     def column(self, name: str) -> str:
         """``name``, if there is such a column."""
@@ -162,11 +170,27 @@ def _schemas(path: Path) -> Iterator[pa.Schema]:
             yield batch.schema
 
 
-def _merged(one: pa.Schema, other: pa.Schema, path: Path) -> pa.Schema:
-    try:
-        return pa.unify_schemas([one, other], promote_options="permissive")
-    except pa.ArrowException as error:
-        raise TableError(f"{path}: types that do not go together: {one_line(error)}; make them one type") from None
+def _merged(one: pa.Schema, other: pa.Schema, path: Path, first: Mapping[str, Path]) -> pa.Schema:
+    """Both as one; ``first`` says where the columns of ``one`` come from. A dictionary beside plain values is plain."""
+    for name in [name for name in one.names if name in other.names]:
+        types = one.field(name).type, other.field(name).type
+        if types[0] != types[1] and any(map(pa.types.is_dictionary, types)):
+            one, other = _plain(one, name), _plain(other, name)
+        try:
+            pa.unify_schemas(
+                [pa.schema([one.field(name)]), pa.schema([other.field(name)])], promote_options="permissive"
+            )
+        except pa.ArrowException:
+            raise TableError(
+                f'{path}: types that do not go together: column "{name}" holds {other.field(name).type} here and '
+                f"{one.field(name).type} in {first[name]}; make them one type"
+            ) from None
+    return pa.unify_schemas([one, other], promote_options="permissive")
+
+
+def _plain(schema: pa.Schema, name: str) -> pa.Schema:
+    at, kind = schema.get_field_index(name), schema.field(name).type
+    return schema.set(at, pa.field(name, kind.value_type)) if pa.types.is_dictionary(kind) else schema
 
 
 def _batches(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -176,14 +200,23 @@ def _batches(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     return json_batches(path, schema) if kind in LINES else csv_batches(path, schema)
 
 
-def _conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+def _conformed(batch: pa.RecordBatch, schema: pa.Schema, path: Path) -> pa.RecordBatch:
     if batch.schema.equals(schema):
         return batch
     there = set(batch.schema.names)
-    columns = [
-        batch.column(field.name).cast(field.type) if field.name in there else pa.nulls(batch.num_rows, field.type)
-        for field in schema
-    ]
+    columns = []
+    for field in schema:
+        try:
+            columns.append(
+                batch.column(field.name).cast(field.type)
+                if field.name in there
+                else pa.nulls(batch.num_rows, field.type)
+            )
+        except pa.ArrowException as error:  # a whole number too large for the broken ones of another file
+            raise TableError(
+                f'{path}: column "{field.name}" cannot become {field.type}, which it is in another file: '
+                f"{one_line(error)}; make them one type"
+            ) from None
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 COMMANDS = {
     "generate": "synth.generate",
     "doctor": "synth.doctor",
+    "report": "synth.report",
+    "publish": "synth.publish",
     "fault-server": "synth.fault_server",
 }
 

@@ -12,11 +12,11 @@ import asyncio
 import hashlib
 import json
 import random
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, FiniteFloat
 
 from synth.budget import Spending, cost
 from synth.endpoints.base import Reply, Request
@@ -28,7 +28,7 @@ from synth.ledger import QuestionLedger
 from synth.replies import BadReply, json_schema, parse
 from synth.spec import Spec
 from synth.spec_models import Price
-from synth.steps import GRADED, STEPS, VOTE_TEMPERATURE
+from synth.steps import GRADED, REWARD_STEP, STEPS, VOTE_TEMPERATURE, Step
 from synth.templates import Template
 
 T = TypeVar("T")
@@ -53,6 +53,12 @@ class Answer:
     flags: tuple[str, ...] = ()
     votes: tuple[Any, ...] = ()
     """The values of all samples, where several were asked and ``value`` is what they come to."""
+
+
+class Rewarded(BaseModel):
+    """What a reward model says."""
+
+    reward: FiniteFloat
 
 
 class AskRejected(Exception):
@@ -103,6 +109,8 @@ class Desk:
     """Further keys of the request body by role, from the spec."""
     spending: Spending
     watcher: Watcher
+    steps: Mapping[str, Step] = field(default_factory=lambda: STEPS)
+    """What can be asked; the recipes' questions unless somebody has questions of their own."""
     retry_failed: bool = False
     replay_only: bool = False
     missed: list[tuple[str, str, int, int, str]] = field(default_factory=list)
@@ -126,7 +134,7 @@ class Asker:
         """Put the question ``step`` to its role.
 
         Args:
-            step: key of :data:`synth.steps.STEPS`.
+            step: key of the desk's steps.
             reply: pydantic model of the reply; None for plain text.
             part: which of several questions of this step ("0", "turn-3", …).
             sample: number of this sample, where the same question is asked several times.
@@ -171,7 +179,7 @@ class Asker:
         messages: list[dict[str, str]],
         schema: dict[str, Any] | None,
     ) -> Request:
-        defaults, chosen = STEPS[step], self.desk.spec.sampling.get(step)
+        defaults, chosen = self.desk.steps[step], self.desk.spec.sampling.get(step)
         temperature, top_p, max_tokens = (
             (chosen.temperature, chosen.top_p, chosen.max_tokens) if chosen else (None, None, None)
         )
@@ -188,8 +196,31 @@ class Asker:
             extra=self.desk.extra[defaults.role],
         )
 
+    async def reward(self, part: str, conversation: list[dict[str, str]]) -> Answer:
+        """Ask the reward model once what the last message of a conversation is worth (:class:`Rewarded`).
+
+        Raises:
+            AskRejected: its reply is no finite number.
+            AskFailed: the endpoint failed for good.
+        """
+        name = f"{REWARD_STEP}/{part}"
+        request = Request(
+            conversation, temperature=0.0, top_p=1.0, max_tokens=1, seed=0, extra=self.desk.extra["reward"]
+        )
+        entry = await self._entry(REWARD_STEP, name, 0, 0, request)
+        if entry.reply is None:
+            raise AskFailed(name, entry.outcome, entry.attempts[-1].get("detail", "") if entry.attempts else "")
+        got = Reply(**entry.reply)
+        calls = (Call(entry.key, entry.tokens_in, entry.tokens_out),)
+        try:
+            value = parse(got, Rewarded).value
+        except BadReply as err:  # it would say the same again
+            raise AskRejected(name, err.reason, err.detail, got.text, calls) from None
+        return Answer(value, got, calls, ("usage_estimated",) if got.usage_estimated else ())
+
     async def _entry(self, step: str, name: str, sample: int, reask: int, request: Request) -> Entry:
-        desk, role = self.desk, STEPS[step].role
+        desk = self.desk
+        role = "reward" if step == REWARD_STEP else desk.steps[step].role
         asked = _as_json(request)
         key = _key([self.seed_id, name, sample, reask, desk.declared[role]], asked)
         entry = self.journal.get(key)

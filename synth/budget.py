@@ -30,6 +30,9 @@ def prompt_tokens(request: Request) -> int:
     return sum(estimate_tokens(m["content"]) + MESSAGE_OVERHEAD for m in request.messages)
 
 
+_LEFT_BY_OTHERS = ", or in one piece when all parts have ended: what they left is then used"
+
+
 @dataclass(frozen=True, slots=True)
 class Reservation:
     """What was set aside for one try, or charged for it."""
@@ -39,10 +42,16 @@ class Reservation:
 
 
 class Spending:
-    """What a run has spent and reserved, against its caps. Each try of a request counts as one request."""
+    """What a run has spent and reserved, against its caps. Each try of a request counts as one request.
 
-    def __init__(self, budget: Budget, *, requests: int = 0, tokens: int = 0, usd: float = 0.0) -> None:
+    ``share``: the caps are those of a part of a run (:mod:`synth.shares`), which messages say.
+    """
+
+    def __init__(
+        self, budget: Budget, *, requests: int = 0, tokens: int = 0, usd: float = 0.0, share: bool = False
+    ) -> None:
         self.budget = budget
+        self._share = share
         self.requests, self.tokens, self.usd = requests, tokens, usd
 
     def reserve(self, request: Request, price: Price | None) -> Reservation:
@@ -60,9 +69,11 @@ class Spending:
             ("usd", self.usd, held.usd, budget.usd),
         ):
             if cap is not None and spent + more > cap:
+                whose, cure = ("share of ", _LEFT_BY_OTHERS) if self._share else ("", "")
                 raise BudgetReached(
-                    f"budget.{name}: {_figure(spent)} of {_figure(cap)} are spent or reserved and the next request "
-                    f"may take {_figure(more)}; raise budget.{name} and run the same command again to go on from here"
+                    f"{whose}budget.{name}: {_figure(spent)} of {_figure(cap)} are spent or reserved and the next "
+                    f"request may take {_figure(more)}; raise budget.{name} and run the same command again to go on "
+                    f"from here{cure}"
                 )
         self.requests += 1
         self.tokens += held.tokens

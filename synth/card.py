@@ -9,20 +9,24 @@ The card does not judge the data, and names no server: only models as their serv
 
 from __future__ import annotations
 
-import io
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pyarrow as pa
 from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from ruamel.yaml import YAML
-from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from filters.quotas import Cell
+from filters.text import words
 from filters.votes import agreement
+from synth.card_front import front_matter
+from synth.card_spec import spec_lines
+from synth.persona_counts import Counts, personas_of, personas_of_rejected
+from synth.recipes.personas import Personas
 from synth.rows import KINDS, SCHEMAS
 from synth.spec import ROLES, Spec
 from synth.spec_models import LocalModel
@@ -44,19 +48,22 @@ MEANING = {
     "question": "the question",
     "reasoning": "the chain of thought, also inside `<think>` in `messages`",
     "answer": "the conclusion",
-    "verified": "true: a second pass drew the same answer from the chain; null: not tried",
-    "verification": "how it was verified",
+    "verified": "true: the answer was verified in the way that `verification` names; null: not tried",
+    "verification": "how: against a gold answer by its words or by a judge, with it shown (hinted), by a second pass "
+    "that drew the same answer from the chain, or by the agreement of samples",
+    "pass_rate": "share of a weaker model's answers to the question that were right; null: not tried",
+    "attempts": "chains written one after the other until this one was right, itself included; null: no gold answer",
     "case": "the hidden case as JSON: what the patient can tell, findings, tests, diagnosis",
     "persona": "the traits the patient was played with",
     "turns": "every turn with the doctor's thought, action and differential",
     "diagnosis": "the doctor's last diagnosis",
     "diagnosis_correct": "whether the judge took it for the hidden one",
-    "rubric": "criteria the consultation was judged by, and which were met; empty: not graded yet",
+    "rubric": "criteria of the consultation, their points, and which were met; null: ungraded; empty: not asked for",
     "prompt": "the conversation before the two answers",
     "chosen": "the answer preferred by `origin`, one assistant turn",
     "rejected": "the other answer, one assistant turn",
     "origin": "the rule that made the pair",
-    "margin": "judge's score of chosen minus rejected; may be negative",
+    "margin": "judge's score of chosen minus rejected, may be negative; with `decided_by_rubric` the rubric's",
     "source": "where the seed passage comes from",
     "source_license": "licence of the seed passage",
     "language": "language asked for",
@@ -102,8 +109,15 @@ class CardFacts:
     """Votes of each kept row that has several, by (kind, score)."""
     benchmarks: dict[str, int] = field(default_factory=dict)
     """Items that rows were compared with, by benchmark."""
+    personas: Personas | None = None
+    """What patients' traits were drawn from; None where no dialogues were wanted."""
+    drawn: Counts = field(default_factory=Counter)
+    played: Counts = field(default_factory=Counter)
+    """Traits of all patients that were drawn, and of those whose dialogues were kept."""
     quotas: list[tuple[str, Cell]] = field(default_factory=list)
     """(kind, what came of one quota)."""
+    lengths: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    """Words of the chosen and the rejected side of each kept pair, by origin."""
 
     def count_kept(self, kind: str, batch: pa.RecordBatch) -> None:
         """Add the provenance and flags of kept rows; ``kept`` itself is for the writer of the files to fill in."""
@@ -112,18 +126,27 @@ class CardFacts:
             for name in ("seed_id", "source", "source_license", "generator", "judge", "prompt_hash", "flags", "votes")
         }
         self.seeds.update(column["seed_id"])
+        traits = personas_of(kind, batch)
+        self.drawn.update(traits)
+        self.played.update(traits)
         origins = zip(column["source"], column["source_license"], strict=True)
         self.sources.update((source or "unknown", licence or "unknown") for source, licence in origins)
         for role in ("generator", "judge"):
             self.served.update((kind, role, model) for model in column[role] if model)
         self.prompts.update((kind, digest) for digest in column["prompt_hash"] if digest)
         self.flags.update((kind, flag) for flags in column["flags"] for flag in set(flags or ()))
+        if kind == "preference":
+            sides = (batch.column(name).to_pylist() for name in ("origin", "chosen", "rejected"))
+            for origin, *pair in zip(*sides, strict=True):
+                chosen, rejected = (sum(len(words(m["content"] or "")) for m in side or ()) for side in pair)
+                self.lengths.setdefault(origin or "unknown", []).append((chosen, rejected))
         for votes in column["votes"]:
             for score in ("quality", "complexity", "relevance") if len(votes or ()) > 1 else ():
                 self.votes.setdefault((kind, score), []).append(tuple(vote[score] for vote in votes))
 
     def count_rejected(self, batch: pa.RecordBatch) -> None:
         """Add rejections: by reason, but failed rows of a kind by kind alone."""
+        self.drawn.update(personas_of_rejected(batch))
         columns = (batch.column(name).to_pylist() for name in ("kind", "reason", "status"))
         for kind, reason, status in zip(*columns, strict=True):
             if kind in KINDS and status == "failed":
@@ -143,7 +166,7 @@ def render_card(spec: Spec, facts: CardFacts) -> str:
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False
     )
     template = environment.from_string(TEMPLATE.read_text("utf-8"))
-    return template.render(front_matter=_front_matter(spec, facts), **_view(spec, facts))
+    return template.render(front_matter=front_matter(spec, facts.kept), **_view(spec, facts))
 
 
 def code(text: str) -> str:
@@ -157,43 +180,6 @@ def code(text: str) -> str:
     return f"`{shown.translate(str.maketrans('`|<>', chr(0x27) + '¦‹›'))}`" if shown else "(none)"
 
 
-def _front_matter(spec: Spec, facts: CardFacts) -> str:
-    kinds = [kind for kind in KINDS if facts.rows(kind)]
-    meta: dict[str, Any] = {"license": spec.license} if spec.license else {}
-    meta |= {
-        "language": [spec.language.split("-")[0]],
-        "pretty_name": spec.name,
-        "size_categories": [_size_category(sum(facts.rows(kind) for kind in KINDS))],
-        "task_categories": ["text-generation"] + (["question-answering"] if {"sft", "reasoning"} & {*kinds} else []),
-        "tags": ["synthetic", "medical", "clinsynth", *kinds],
-    }
-    if kinds:
-        meta["configs"] = [
-            {
-                "config_name": kind,
-                **({"default": True} if kind == kinds[0] else {}),
-                "data_files": [
-                    {"split": split, "path": f"{kind}/{split}-*.parquet"} for split, n in facts.kept[kind].items() if n
-                ],
-            }
-            for kind in kinds
-        ]
-    yaml = YAML()
-    yaml.width = 2**20
-    out = io.StringIO()
-    yaml.dump(_quoted(meta), out)
-    return out.getvalue().rstrip("\n")
-
-
-def _quoted(value: Any) -> Any:
-    # Readers of YAML 1.1 take an unquoted `no` (Norwegian) for false and `1e3` for a number.
-    if isinstance(value, str):
-        return DoubleQuotedScalarString(value)
-    if isinstance(value, dict):
-        return {key: _quoted(item) for key, item in value.items()}
-    return [_quoted(item) for item in value] if isinstance(value, list) else value
-
-
 def _view(spec: Spec, facts: CardFacts) -> dict[str, Any]:
     """Return what the template shows: numbers, our own names, and foreign text already made safe."""
     kinds = [kind for kind in KINDS if facts.rows(kind)]
@@ -203,13 +189,18 @@ def _view(spec: Spec, facts: CardFacts) -> dict[str, Any]:
         "language": spec.language,
         "license": code(spec.license) if spec.license else None,
         "fingerprint": code(facts.fingerprint),
+        "key": re.sub(r"\W", "_", spec.name),
         "kinds": kinds,
         "kept": facts.kept,
         "columns": {kind: SCHEMAS[kind].names for kind in kinds},
         "shared": [name for name in SCHEMAS["sft"].names if all(name in SCHEMAS[kind].names for kind in KINDS)],
         "meaning": MEANING,
-        "declared": [(role, code(_model_name(spec, role))) for role in ROLES if getattr(spec.models, role)],
+        "declared": [
+            (role, code(_model_name(spec, role))) for role in (*ROLES, "reward") if getattr(spec.models, role)
+        ],
         "served": _lines(facts.served),
+        "teachers": [code(name) for name in sorted({model for _, _, model in facts.served})],
+        "spec": spec_lines(spec),
         "prompts": _lines(facts.prompts),
         "seeds": len(facts.seeds),
         "sources": [(code(source), code(licence), rows) for (source, licence), rows in named[:MOST_SOURCES]],
@@ -229,10 +220,13 @@ def _view(spec: Spec, facts: CardFacts) -> dict[str, Any]:
         "dedup": spec.filters.dedup,
         "quality": spec.filters.quality,
         "agreement": agreements(facts),
+        "personas": [line | {name: code(line[name]) for name in ("trait", "value")} for line in coverage(facts)],
+        "lengths": [line | {"origin": code(line["origin"])} for line in pair_lengths(facts)],
         "paraphrases": spec.filters.paraphrases,
         "encoder": code(Path(spec.filters.encoder).name if spec.filters.encoder else ""),
         "decontaminate": spec.filters.decontaminate,
         "benchmarks": [(code(name), items) for name, items in sorted(facts.benchmarks.items())],
+        "stored": spec.seeds.kind == "cases",
         "phi": spec.filters.phi,
         "rules": spec.filters.rules,
         "quotas": [(kind, code(cell.value), cell.planned, cell.kept) for kind, cell in facts.quotas],
@@ -249,6 +243,23 @@ def agreements(facts: CardFacts) -> list[dict[str, Any]]:
     for (kind, name), votes in sorted(facts.votes.items()):
         said = agreement(votes)
         found.append({"kind": kind, "score": name, "rows": said.rows, "alpha": said.alpha, "same": said.same})
+    return found
+
+
+def coverage(facts: CardFacts) -> list[dict[str, Any]]:
+    """Expected share of each value of the patients' traits, and how often it was drawn and kept."""
+    return facts.personas.coverage(facts.drawn, facts.played) if facts.personas is not None and facts.drawn else []
+
+
+def pair_lengths(facts: CardFacts) -> list[dict[str, Any]]:
+    """How long the sides of the kept pairs are, by origin: median words, and the share whose chosen side is longer."""
+    found = []
+    for origin, pairs in sorted(facts.lengths.items()):
+        chosen, rejected = (median(side) for side in zip(*pairs, strict=True))
+        longer = round(sum(a > b for a, b in pairs) / len(pairs), 4)
+        found.append(
+            {"origin": origin, "rows": len(pairs), "chosen": chosen, "rejected": rejected, "chosen_longer": longer}
+        )
     return found
 
 
@@ -273,11 +284,3 @@ def _model_name(spec: Spec, role: str) -> str:
     if isinstance(model, LocalModel):
         return (model.path.name if model.path else model.model) or "SmolLM2-135M-Instruct (embedded)"
     return model.name
-
-
-def _size_category(rows: int) -> str:
-    bounds = ["1K", "10K", "100K", "1M", "10M", "100M", "1B"]
-    for at, bound in enumerate(bounds):
-        if rows < 10 ** (at + 3):
-            return f"n<{bound}" if at == 0 else f"{bounds[at - 1]}<n<{bound}"
-    return "n>1B"

@@ -19,7 +19,7 @@ from synth.journal_rows import Slot
 from synth.progress import Progress
 from synth.run import Run, journal_path
 from synth.setup import Setup
-from synth.steps import STEPS
+from synth.steps import REWARD_STEP, role_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,7 @@ async def find_changes(setup: Setup) -> Changes | None:
     if finished.error is not None:
         raise finished.error
     missed = {place[:4] for place in run.desk.missed}
+    known = {*setup.templates, *([REWARD_STEP] if setup.spec.models.reward else [])}
     by_step: Counter[str] = Counter()
     tokens, usd = 0, 0.0
     for shard in shards:
@@ -71,10 +72,10 @@ async def find_changes(setup: Setup) -> Changes | None:
             changed = [_step(slot) for slot in slots if (slot.seed_id, slot.step, slot.sample, slot.reask) in missed]
             by_step.update(changed)
             # Steps that the spec has no longer are not asked again.
-            unused = [s for s in slots if s.key not in run.desk.used and _step(s) in setup.templates]
+            unused = [s for s in slots if s.key not in run.desk.used and _step(s) in known]
             for slot in unused if changed else []:
                 tokens += slot.tokens_in + slot.tokens_out
-                usd += cost(run.desk.prices[STEPS[_step(slot)].role], slot.tokens_in, slot.tokens_out)
+                usd += cost(run.desk.prices[role_of(_step(slot))], slot.tokens_in, slot.tokens_out)
     return Changes(dict(by_step), tokens, usd) if by_step else None
 
 

@@ -3,11 +3,13 @@
 A row is dropped for the first of these reasons, and what is dropped is handed on with it:
 
 - ``duplicate_id``: an earlier row of its kind has the same id;
-- ``low_quality``, ``low_complexity``: the judge scored it below the spec's least; a row without a score passes;
+- ``rejected_by_reviewer``: a person marked it so (:mod:`synth.marks`);
+- ``low_quality``, ``low_complexity``: the judge scored it below the spec's least; a row without a score passes, and so
+  does one that a reviewer marked ``keep``, which has to pass everything below like any other;
 - ``refusal``, ``repetitive``, … ``contaminated``, ``phi``: see :mod:`synth.screens`;
 - ``near_duplicate``: its text is too similar to an earlier row of its kind that was kept;
 - ``paraphrase``: an earlier row that was kept says the same in other words;
-- ``over_quota``: its department has as many rows as the spec wants, and theirs are better.
+- ``over_quota``: its department (band of difficulty, trait of the patient) has as many rows as the spec wants, and theirs are better.
 
 Rows keep their order, and the first of similar rows stays, or with quotas the one of the highest quality; so the
 outcome depends on the stages and the filters alone. Kinds are not compared with each other. In memory are a batch of
@@ -29,6 +31,8 @@ from filters.quotas import Cell, fill
 from filters.semantic import drop_paraphrases
 from filters.verdicts import Verdicts
 from synth.errors import UserError
+from synth.marks import Mark, Marks
+from synth.quota_cells import cells_of
 from synth.rows import Rejected, dedup_text
 from synth.screens import Screens
 from synth.spec_filters import Dedup, Filters, Quality
@@ -59,15 +63,20 @@ class _Drop:
 
 
 def curate(
-    kind: str, stages: Sequence[Path], filters: Filters, screens: Screens, whole: Whole | None = None
+    kind: str,
+    stages: Sequence[Path],
+    filters: Filters,
+    screens: Screens,
+    whole: Whole | None = None,
+    marks: Marks | None = None,
 ) -> Iterator[Curated]:
     """Yield the rows of ``kind`` that stay and those that go, batch by batch, in the order of ``stages``.
 
-    ``whole`` is what :func:`survey` said. Raises UserError when the spec's near-duplicate settings do not work
-    together.
+    ``whole`` is what :func:`survey` said of the same ``marks``. Raises UserError when the spec's near-duplicate
+    settings do not work together.
     """
     index = _index(filters.dedup) if whole is None else None
-    for batch, rows, drops in _screened(kind, stages, filters, screens):
+    for batch, rows, drops in _screened(kind, stages, filters, screens, marks or {}):
         for at, row in enumerate(rows):
             if drops[at] is None:
                 drops[at] = _twin(kind, row, index) if whole is None else whole.drops.get(row["id"])
@@ -88,7 +97,9 @@ class Whole:
     """Planned against available and kept for each quota."""
 
 
-def survey(kind: str, stages: Sequence[Path], filters: Filters, screens: Screens) -> Whole | None:
+def survey(
+    kind: str, stages: Sequence[Path], filters: Filters, screens: Screens, marks: Marks | None = None
+) -> Whole | None:
     """Look at all rows of a kind, where the spec wants paraphrases dropped or quotas kept; else None.
 
     With quotas rows are taken by quality, the best first, so that of similar rows the best one has the place.
@@ -96,10 +107,10 @@ def survey(kind: str, stages: Sequence[Path], filters: Filters, screens: Screens
     if filters.paraphrases is None and not filters.quotas:
         return None
     left: list[dict[str, Any]] = []
-    for _, rows, drops in _screened(kind, stages, filters, screens):
+    for _, rows, drops in _screened(kind, stages, filters, screens, marks or {}):
         for row, drop in zip(rows, drops, strict=True):
             if drop is None:
-                facts = {name: row[name] for name in ("id", "quality", *filters.quotas)}
+                facts = {"id": row["id"], "quality": row["quality"], **cells_of(row, filters.quotas)}
                 left.append(facts | {"text": dedup_text(kind, row)})
     if filters.quotas:
         left.sort(key=lambda row: (row["quality"] is None, -(row["quality"] or 0)))
@@ -111,7 +122,7 @@ def survey(kind: str, stages: Sequence[Path], filters: Filters, screens: Screens
         vectors = screens.encoder([row["text"] for row in left])
         found = _drops(left, drop_paraphrases(vectors, filters.paraphrases, [row["id"] for row in left]))
         left = [row for row in left if row["id"] not in found]
-    plan = {str(name): cells for name, cells in filters.quotas.items()}
+    plan = filters.quotas
     filled = fill(plan, {name: [row[name] for row in left] for name in plan}, [row["quality"] for row in left])
     found |= _drops(left, filled.verdicts)
     # A twin of a row that is not kept goes for that row's reason: what it names must be in the data set.
@@ -124,14 +135,14 @@ def _drops(rows: Sequence[dict[str, Any]], verdicts: Verdicts) -> dict[str, _Dro
 
 
 def _screened(
-    kind: str, stages: Sequence[Path], filters: Filters, screens: Screens
+    kind: str, stages: Sequence[Path], filters: Filters, screens: Screens, marks: Marks
 ) -> Iterator[tuple[pa.RecordBatch, list[dict[str, Any]], list[_Drop | None]]]:
     """Batches with their rows and what ids, scores and screens say of each."""
     seen: set[str] = set()
     for stage in stages:
         for batch in read_stage(stage, kind):
             rows = batch.to_pylist()
-            drops = [_scored(row, filters.quality, seen) for row in rows]
+            drops = [_scored(row, filters.quality, seen, marks.get(row["id"])) for row in rows]
             left = [at for at, drop in enumerate(drops) if drop is None]
             for at, found in zip(left, screens.drops(kind, [rows[at] for at in left]), strict=True):
                 if found is not None:
@@ -148,10 +159,13 @@ def _index(dedup: Dedup | None) -> NearDuplicates | None:
         raise UserError(f"spec: filters.dedup: {error}") from error
 
 
-def _scored(row: dict[str, Any], quality: Quality, seen: set[str]) -> _Drop | None:
+def _scored(row: dict[str, Any], quality: Quality, seen: set[str], mark: Mark | None) -> _Drop | None:
     if row["id"] in seen:
         return _Drop("duplicate_id", "an earlier row has the same id", "", row["id"])
     seen.add(row["id"])
+    if mark is not None:
+        comment = mark.comment[:_EXCERPT] or "a reviewer rejected it"
+        return _Drop("rejected_by_reviewer", comment, comment, "") if mark.mark == "reject" else None
     for score, least in (("quality", quality.min_quality), ("complexity", quality.min_complexity)):
         if row[score] is not None and row[score] < least:
             return _Drop(f"low_{score}", f"{score} {row[score]} is below {least}", str(row[score]), f"min_{score}")

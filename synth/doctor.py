@@ -68,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         found = candidates(spec)
         for candidate in found:
             _say(_hidden(plan(candidate), spec))
+        if spec.models.reward is not None:
+            _say(f"reward ({spec.models.reward.name}): not probed")
         findings = asyncio.run(_examine_all(found, spec))
     except ClinsynthError as err:
         print(err, file=sys.stderr)

@@ -95,6 +95,8 @@ def _replies(finding: Finding, spec: Spec) -> list[tuple[int, str]]:
     without |= set() if produce.reasoning else {"reasoning"}
     without |= set() if produce.reasoning and produce.reasoning.verify else {"recover", "agree"}
     without |= set() if produce.dialogues else {"case", "diagnosis", "judge_dialogue", "judge_turn"}
+    rubric = produce.dialogues.rubric if produce.dialogues else None
+    without |= (set() if rubric else {"rubric_judge"}) | (set() if rubric and rubric.written else {"rubric_write"})
     found = []
     for name, step in STEPS.items():
         if step.role in finding.roles and name not in without:

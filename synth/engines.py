@@ -16,8 +16,18 @@ from synth.endpoints.base import Endpoint, Leavable
 from synth.endpoints.http import HttpEndpoint, http_endpoint
 from synth.endpoints.local import LocalEndpoint, model_name
 from synth.endpoints.pool import Pool
+from synth.endpoints.rewards import ClassifyEndpoint, RewardEndpoint
 from synth.spec import Produce, Spec
-from synth.spec_models import BatchModel, LocalModel, OpenAIModel, Price, RemoteModel, VllmModel
+from synth.spec_models import (
+    BatchModel,
+    LocalModel,
+    LocalReward,
+    OpenAIModel,
+    Price,
+    RemoteModel,
+    ServedReward,
+    VllmModel,
+)
 
 log = logging.getLogger(__name__)
 
@@ -26,12 +36,25 @@ def roles_in_use(produce: Produce) -> tuple[str, ...]:
     """The roles that this spec's recipes ask."""
     roles = ["generator", "judge"]
     roles += ["reasoner"] if produce.reasoning else []
+    roles += ["weak"] if produce.reasoning and produce.reasoning.pass_rate else []
     roles += ["doctor", "patient"] if produce.dialogues else []
     return tuple(roles)
 
 
-def declared_model(model: LocalModel | RemoteModel) -> str:
+def models_in_use(spec: Spec) -> dict[str, LocalModel | RemoteModel | LocalReward]:
+    """The model of each role that this spec's recipes ask, the reward model included."""
+    models: dict[str, LocalModel | RemoteModel | LocalReward] = {
+        role: spec.models.of(role) for role in roles_in_use(spec.produce)
+    }
+    if spec.models.reward is not None:
+        models["reward"] = spec.models.reward
+    return models
+
+
+def declared_model(model: LocalModel | RemoteModel | LocalReward) -> str:
     """The model's name as the journal knows it; never a URL or a path."""
+    if isinstance(model, LocalReward):
+        return f"{model.name}@{model.revision}" if model.revision else model.name
     return model_name(model) if isinstance(model, LocalModel) else model.name
 
 
@@ -56,12 +79,11 @@ class Engines:
         self._start: asyncio.Task[None] | None = None
         self._stopped: BaseException | None = None
         by_model: dict[str, Pool] = {}
-        for role in roles_in_use(spec.produce):
-            model = spec.models.of(role)
+        for role, model in models_in_use(spec).items():
             self.declared[role] = declared_model(model)
             self.prices[role] = model.price if isinstance(model, RemoteModel) else None
-            self.extra[role] = dict(model.extra_body)
-            same = model.model_dump_json()
+            self.extra[role] = {} if isinstance(model, LocalReward) else dict(model.extra_body)
+            same = f"{isinstance(model, ServedReward)} {model.model_dump_json()}"
             if same not in by_model:
                 by_model[same] = Pool(role, make_endpoint(model, role, logs=logs, say=say), self._ready, on_change)
             self.pools[role] = by_model[same]
@@ -133,11 +155,19 @@ def _being_cancelled() -> bool:
 
 
 def make_endpoint(
-    model: LocalModel | RemoteModel, role: str, *, logs: Path | None = None, say: Callable[[str], None] = log.warning
+    model: LocalModel | RemoteModel | LocalReward,
+    role: str,
+    *,
+    logs: Path | None = None,
+    say: Callable[[str], None] = log.warning,
 ) -> Endpoint:
     """The endpoint of a model; ``role`` names it in messages, ``logs`` is where servers of ours write."""
     if isinstance(model, LocalModel):
         return LocalEndpoint(model, role)
+    if isinstance(model, LocalReward):
+        return RewardEndpoint(model)
+    if isinstance(model, ServedReward):
+        return http_endpoint(model, list(map(str, model.base_url)), role, kind=ClassifyEndpoint, say=say)
     if isinstance(model, BatchModel):
         from synth.endpoints.batch import BatchEndpoint
 

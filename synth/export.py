@@ -29,10 +29,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from synth.card import CardFacts, agreements, render_card
+from synth.card import CardFacts, agreements, coverage, pair_lengths, render_card
 from synth.curate import curate, survey
 from synth.errors import ClinsynthError
 from synth.failpoints import failpoint
+from synth.marks import Marks, marks_of
+from synth.recipes.personas import Personas, load_personas
 from synth.rows import KINDS, REJECTED, SCHEMAS, rejected_batch
 from synth.screens import Screens
 from synth.spec import Spec
@@ -80,23 +82,26 @@ def export_run(
 ) -> ExportResult:
     """Curate the staged shards, in the order given, into ``run/export`` and ``run/rejected``.
 
+    Marks of reviewers in the run folder count (:mod:`synth.curate`).
     ``planned`` counts rows by kind before anything was asked; ``screens`` are the spec's, if they are made already.
-    Raises ClinsynthError when a stage is not whole or the disk refuses (the earlier export stays as it was) and
+    Raises ClinsynthError when a stage is not whole, the marks are damaged or the disk refuses (the earlier export
+    stays as it was) and
     AssertionError when more rows arrived than were planned.
     """
     for stage in stages:
         if stage_facts(stage) is None:
             raise ClinsynthError(f"{stage}: unfinished or damaged; run the same command again to make it anew")
     export, rejected = run / "export", run / "rejected"
+    marks = marks_of(run)
     with disk_errors(run), ExitStack() as stack:
         recover_folder(export)
         recover_folder(rejected)
         export_work, rejected_work = (stack.enter_context(temporary(folder)) for folder in (export, rejected))
-        facts = CardFacts(fingerprint=fingerprint)
+        facts = CardFacts(fingerprint=fingerprint, personas=_personas(spec))
         _copy_rejected(stages, rejected_work, facts)
         screens = screens or Screens(spec.filters, spec.language)
         facts.benchmarks = screens.benchmarks
-        _write_rows(stages, spec, screens, export_work, rejected_work, facts)
+        _write_rows(stages, spec, screens, export_work, rejected_work, facts, marks)
         _settle(facts, planned)
         failpoint("export")
         (export_work / "README.md").write_text(render_card(spec, facts), encoding="utf-8")
@@ -114,6 +119,11 @@ def export_run(
         pending=facts.pending,
         byproducts=facts.byproducts,
     )
+
+
+def _personas(spec: Spec) -> Personas | None:
+    wanted = spec.produce.dialogues
+    return None if wanted is None else load_personas(None if wanted.personas == "default" else Path(wanted.personas))
 
 
 def in_validation(seed: int, seed_id: str, share: float) -> bool:
@@ -166,7 +176,13 @@ def _copy_rejected(stages: Sequence[Path], work: Path, facts: CardFacts) -> None
 
 
 def _write_rows(
-    stages: Sequence[Path], spec: Spec, screens: Screens, export_work: Path, rejected_work: Path, facts: CardFacts
+    stages: Sequence[Path],
+    spec: Spec,
+    screens: Screens,
+    export_work: Path,
+    rejected_work: Path,
+    facts: CardFacts,
+    marks: Marks,
 ) -> None:
     with RowWriter(rejected_work / "curation.parquet", REJECTED) as dropped:
         for kind in KINDS:
@@ -175,8 +191,8 @@ def _write_rows(
                     stack.enter_context(_SplitFiles(export_work, kind, split, spec.export.rows_per_file))
                     for split in SPLITS
                 )
-                whole = survey(kind, stages, spec.filters, screens)
-                for part in curate(kind, stages, spec.filters, screens, whole):
+                whole = survey(kind, stages, spec.filters, screens, marks)
+                for part in curate(kind, stages, spec.filters, screens, whole, marks):
                     facts.count_kept(kind, part.kept)
                     ids = part.kept.column("seed_id").to_pylist()
                     held_out = pa.array([in_validation(spec.seed, i, spec.export.validation) for i in ids], pa.bool_())
@@ -239,6 +255,8 @@ def _manifest(work: Path, spec: Spec, facts: CardFacts) -> dict[str, Any]:
         "counts": counts,
         "quotas": quotas,
         "agreement": agreements(facts),
+        "personas": coverage(facts),
+        "pair_lengths": pair_lengths(facts),
         "files": files,
     }
 

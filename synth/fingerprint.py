@@ -30,7 +30,7 @@ from synth.spec_yaml import YamlProblem, parse, read_text
 DATA = Path(__file__).parent / "data"
 
 _CARRIES = {"base_url", "api_key_env", "max_in_flight", "timeout", "retries", "structured", "send_seed", "price"}
-_CARRIES |= {"deadline", "max_outage", "poll", "slots", "threads", "cache_prompt"}
+_CARRIES |= {"deadline", "max_outage", "poll", "slots", "threads", "cache_prompt", "device"}
 _CARRIES |= {"engine", "args", "replicas", "python", "env", "start_timeout"}
 _HEADER = "# The spec of this run as resolved. Written by clinsynth, and compared with when the run goes on.\n"
 _KEYS = {"spec": dict, "seeds_digest": str, "template_hashes": dict, "versions": dict, "fingerprint": str}

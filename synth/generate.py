@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, NoReturn
 from synth.errors import BudgetReached, ClinsynthError, UserError
 
 if TYPE_CHECKING:
+    from synth.marks import Marks
     from synth.progress import Progress
-    from synth.run import Finished
+    from synth.run import Finished, Part
     from synth.screens import Screens
     from synth.setup import Setup
 
@@ -56,9 +57,13 @@ def make_parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="a.b=c", dest="overrides", help="override a key of the spec"
     )
     parser.add_argument("--dry-run", action="store_true", help="send nothing; print the expected requests and money")
-    parser.add_argument("--runner", choices=["local"], default="local", help="where the work is done")
+    parser.add_argument("--runner", choices=["local", "ray"], default="local", help="where the work is done")
+    parser.add_argument("--address", default="auto", help="of the Ray cluster: auto, local or host:port (auto)")
     parser.add_argument("--shard", metavar="i/n", help="do only every n-th shard, starting with the i-th; no export")
     parser.add_argument("--accept-changes", action="store_true", help="ask again what a changed spec has changed")
+    parser.add_argument(
+        "--marks", type=Path, metavar="FILE", help="reviewers' marks saved by the report: rejected rows are dropped"
+    )
     parser.add_argument("--retry-failed", action="store_true", help="ask again what failed for good")
     parser.add_argument("--print-schema", action="store_true", help="print the JSON Schema of a spec and stop")
     return parser
@@ -95,6 +100,8 @@ def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
         parser.error("--spec is missing: name a YAML file or a built-in spec, for example --spec cardiology.yaml")
     if arguments.limit is not None and arguments.limit < 1:
         parser.error("--limit: must be 1 or more")
+    if arguments.runner == "ray" and arguments.shard is not None:
+        parser.error("--shard: a Ray cluster shares the shards out by itself; leave --shard or --runner ray out")
     from synth.setup import prepare
 
     setup = prepare(arguments.spec, arguments.out, arguments.overrides, arguments.limit)
@@ -105,29 +112,42 @@ def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
 
         print(forecast(setup, estimate(setup)))
         return 0
+    from synth.marks import read_marks
     from synth.run_lock import RunLock
 
+    marks = read_marks(arguments.marks) if arguments.marks else {}
     with RunLock(setup.run, shared=arguments.shard is not None):
-        return _generate(setup, arguments, shards)
+        return _generate(setup, arguments, shards, marks)
 
 
 def _shards(setup: Setup, part: str | None) -> list[int]:
     """Shard indexes of ``--shard i/n`` (i from 1 to n), or all."""
-    from synth.spec import Budget
-
     if part is None:
         return list(range(setup.shards))
     first, _, count = part.partition("/")
     if not (first.isdecimal() and count.isdecimal() and 1 <= int(first) <= int(count)):
         raise UserError(f"--shard {part}: expected i/n with 1 <= i <= n, for example 2/8")
-    if setup.spec.budget != Budget():
-        raise UserError("budget: caps are kept by one process; leave --shard or the budget out")
     return list(range(int(first) - 1, setup.shards, int(count)))
 
 
-def _generate(setup: Setup, arguments: argparse.Namespace, shards: list[int]) -> int:
+async def _part(setup: Setup, part: str | None) -> Part | None:
+    """The shards of ``--shard i/n`` with their share of the budget; None without the option."""
+    from synth.run import Part
+    from synth.shares import budgets
+
+    if part is None:
+        return None
+    first, _, count = part.partition("/")
+    # More parts than shards would be many without work.
+    each = [range(start, setup.shards, int(count)) for start in range(min(int(count), setup.shards))]
+    mine = int(first) - 1
+    return Part(tuple(each[mine]), (await budgets(setup, each))[mine]) if mine < len(each) else None
+
+
+def _generate(setup: Setup, arguments: argparse.Namespace, shards: list[int], marks: Marks) -> int:
     import asyncio
 
+    from synth.marks import take_over
     from synth.progress import Progress
     from synth.run import Run, is_staged
     from synth.screens import Screens
@@ -135,6 +155,8 @@ def _generate(setup: Setup, arguments: argparse.Namespace, shards: list[int]) ->
     # Made before anything is paid for: a benchmark that cannot be read is a mistake like any other.
     screens = Screens(setup.spec.filters, setup.spec.language)
     _lock_spec(setup, accept=arguments.accept_changes)
+    if marks:
+        take_over(marks, setup.run)
     todo = [s for s in shards if not is_staged(setup, s) or (arguments.retry_failed and _has_failed(setup, s))]
     with Progress() as progress:
         _warn_of_bad_seeds(setup, progress)
@@ -143,14 +165,25 @@ def _generate(setup: Setup, arguments: argparse.Namespace, shards: list[int]) ->
                 "asking again for what failed: with more questions answered, near-duplicates and the hardest may be "
                 "chosen otherwise"
             )
-        run_now = Run(setup, progress, shards=todo, retry_failed=arguments.retry_failed)
-        finished = asyncio.run(run_now.execute())
+        if arguments.runner == "ray":
+            finished = _on_ray(setup, arguments, progress, todo)
+        else:
+            part = asyncio.run(_part(setup, arguments.shard))
+            run_now = Run(setup, progress, shards=todo, retry_failed=arguments.retry_failed, part=part)
+            finished = asyncio.run(run_now.execute())
     if finished.error is not None:
         return _stopped(setup, finished, progress)
     if arguments.shard is not None:
         print(f"{len(shards)} of {setup.shards} shards are staged; without --shard the same command exports them all")
         return 0
     return _export(setup, progress, screens)
+
+
+def _on_ray(setup: Setup, arguments: argparse.Namespace, progress: Progress, shards: list[int]) -> Finished:
+    from synth.ray_runner import Command, run_on_ray
+
+    command = Command(arguments.spec, arguments.overrides, arguments.limit, arguments.retry_failed, arguments.address)
+    return run_on_ray(setup, command, progress, shards)
 
 
 def _warn_of_bad_seeds(setup: Setup, progress: Progress) -> None:
@@ -234,7 +267,7 @@ def _export(setup: Setup, progress: Progress, screens: Screens) -> int:
     result = export_run(
         setup.run, stages, setup.spec, planned=setup.planned(), fingerprint=setup.fingerprint, screens=screens
     )
-    print(closing(setup, result, progress, asyncio.run(run_totals(setup.run))))
+    print(closing(setup, result, progress, asyncio.run(run_totals(setup.run)), _report(setup.run)))
     failed, planned = sum(result.failed.values()), sum(result.planned.values())
     if planned and failed / planned > setup.spec.max_failed:
         print(
@@ -244,6 +277,18 @@ def _export(setup: Setup, progress: Progress, screens: Screens) -> int:
         )
         return TOO_MANY_FAILED
     return 0
+
+
+def _report(run: Path) -> Path | None:
+    """Write the report; a failure of it is a warning, for the data set is there."""
+    from synth.report import write_report
+
+    try:
+        return write_report(run)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        print(f"warning: no report: {reason}; try again with python -m synth.report {run}", file=sys.stderr)
+        return None
 
 
 if __name__ == "__main__":

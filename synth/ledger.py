@@ -6,6 +6,7 @@ without a reply of use (cut off, timed out, unreadable) is charged at its worst 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from synth.budget import Reservation, Spending
@@ -65,14 +66,17 @@ class QuestionLedger:
             self._journal.end(self.ended[-1])
 
 
-async def run_totals(run: Path) -> Totals:
-    """Sums over all journals of a run folder: every process that has worked on it.
+async def run_totals(run: Path, shards: Sequence[int] | None = None) -> Totals:
+    """Sums over the journals of a run folder, all or those of some shards: every process that has worked on it.
 
     Raises:
         UserError: a journal cannot be read.
     """
     sums = NOTHING
+    wanted = None if shards is None else {f"{shard:05d}" for shard in shards}
     for path in sorted((run / "journal").glob("*.sqlite")):
+        if wanted is not None and path.stem not in wanted:
+            continue
         journal = Journal(path)
         try:
             sums += journal.totals()

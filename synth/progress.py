@@ -9,6 +9,7 @@ import asyncio
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ EVERY = 5.0
 """Seconds between plain lines."""
 REDRAW = 0.5
 """Seconds between redraws of the table."""
+_COUNTS = (
+    "sent_by", "done_by", "failed_by", "replayed_by", "requests", "tokens_in", "tokens_out", "usd", "seeds_done",
+)  # fmt: skip
 
 
 class Progress:
@@ -65,8 +69,8 @@ class Progress:
             self._live.stop()
             self._live = None
 
-    def begin(self, engines: Engines, spending: Spending, seeds: int, expected: float) -> None:
-        """The run starts: ``seeds`` are to be done, with about ``expected`` requests."""
+    def begin(self, engines: Engines | None, spending: Spending, seeds: int, expected: float) -> None:
+        """The run starts: ``seeds`` are to be done, with about ``expected`` requests; no engines: others do them."""
         self._engines, self._spending, self.seeds, self._expected = engines, spending, seeds, expected
         self._started = time.monotonic()
 
@@ -101,6 +105,20 @@ class Progress:
         if text not in self._warned:
             self._warned.add(text)
             self.say(f"warning: {text}")
+
+    def counts(self) -> dict[str, Any]:
+        """All counts, as JSON can hold them."""
+        return {name: dict(value) if isinstance(value, Counter) else value for name, value in self._counts()}
+
+    def take(self, parts: Iterable[Mapping[str, Any]]) -> None:
+        """Take the sums of others' counts for ours."""
+        every = list(parts)
+        for name, value in self._counts():
+            each = [part[name] for part in every]
+            setattr(self, name, sum(map(Counter, each), Counter()) if isinstance(value, Counter) else sum(each))
+
+    def _counts(self) -> list[tuple[str, Any]]:
+        return [(name, getattr(self, name)) for name in _COUNTS]
 
     @property
     def elapsed(self) -> float:
@@ -138,7 +156,9 @@ class Progress:
 
     @property
     def _in_flight(self) -> int:
-        return self._engines.in_flight if self._engines else 0
+        if self._engines is not None:
+            return self._engines.in_flight
+        return sum(self.sent_by.values()) - sum(self.done_by.values()) - sum(self.failed_by.values())
 
     async def show(self) -> None:
         """Keep showing the state until cancelled, also while nothing happens; then show it once more.
@@ -148,12 +168,13 @@ class Progress:
         try:
             while True:
                 await asyncio.sleep(REDRAW if self._live is not None else EVERY)
-                self._draw()
+                self.draw()
         finally:
             if self.requests:
-                self._draw()
+                self.draw()
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
+        """Show the state, when there is one."""
         if self._quiet or not self.sent_by:
             return
         if self._live is not None:

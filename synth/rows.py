@@ -80,6 +80,8 @@ _OWN: dict[str, list[tuple[str, pa.DataType]]] = {
         ("answer", pa.string()),
         ("verified", pa.bool_()),
         ("verification", pa.string()),
+        ("pass_rate", pa.float64()),
+        ("attempts", pa.int32()),
     ],
     "dialogue": [
         ("messages", _MESSAGES),

@@ -45,6 +45,14 @@ class Finished:
     staged: list[int] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some shards of a run, and how much of its budget is theirs (:mod:`synth.shares`)."""
+
+    shards: tuple[int, ...]
+    budget: Budget
+
+
 def journal_path(run: Path, shard: int) -> Path:
     """Where a shard's journal lies."""
     return run / "journal" / f"{shard:05d}.sqlite"
@@ -65,9 +73,18 @@ class Run:
     """Asks for everything that the spec plans and stages it."""
 
     def __init__(
-        self, setup: Setup, progress: Progress, *, shards: list[int], retry_failed: bool, replay_only: bool = False
+        self,
+        setup: Setup,
+        progress: Progress,
+        *,
+        shards: list[int],
+        retry_failed: bool,
+        replay_only: bool = False,
+        part: Part | None = None,
     ) -> None:
+        """``part``: the run is a part of a larger one, with a budget of its own."""
         self.setup = setup
+        self.part = part
         self.progress = progress
         self.shards = shards
         self.replay_only = replay_only
@@ -94,7 +111,7 @@ class Run:
 
     async def execute(self) -> Finished:
         """Run all shards; returns early, with everything paid for in the journals, when something stops the run."""
-        self.desk.spending = await _spending(self.setup)
+        self.desk.spending = await _spending(self.setup, self.part)
         seeds = sum(map(self.setup.seeds_in, self.shards))
         expected = sum(line.requests for line in estimate(self.setup)) * seeds / max(self.setup.seeds.count, 1)
         self.progress.begin(self.engines, self.desk.spending, seeds, expected)
@@ -246,13 +263,15 @@ class Run:
                 loop.remove_signal_handler(number)
 
 
-async def _spending(setup: Setup) -> Spending:
-    """What earlier processes of this run have spent, as far as a budget asks."""
-    if setup.spec.budget == Budget():
-        return Spending(setup.spec.budget)
-    sums = await run_totals(setup.run)
+async def _spending(setup: Setup, part: Part | None) -> Spending:
+    """What earlier processes of this run, or of this part of it, have spent, as far as a budget asks."""
+    budget = setup.spec.budget if part is None else part.budget
+    if budget == Budget():
+        return Spending(budget)
+    sums = await run_totals(setup.run, None if part is None else part.shards)
     return Spending(
-        setup.spec.budget,
+        budget,
+        share=part is not None,
         requests=sums.requests,
         tokens=sums.tokens_in + sums.tokens_out + sums.lost_tokens,
         usd=sums.usd + sums.lost_usd,

@@ -1,4 +1,4 @@
-"""Seeds: the passages that a run starts from, in an order that never changes.
+"""Seeds: the passages, exam questions or cases that a run starts from, in an order that never changes.
 
 Two passes read the same source with the same rules: :func:`plan_seeds` checks all of it once and counts,
 :func:`read_seeds` hands out a slice of what was accepted. Both stream.
@@ -7,6 +7,8 @@ A row becomes a seed when its text is not empty and its id is a text or a whole 
 removed, NUL is removed and lone surrogates become U+FFFD (neither can be stored in Parquet or SQLite); nothing else
 changes. Without an id field the id comes from the whole text, before it is cut, and a later row with the same text is
 refused; with an id field equal texts are left to the near-duplicate filter and equal ids are the user's error.
+Questions and cases bring their ids with them (see :mod:`synth.seed_records`), and a later one with the same text is
+refused as well.
 
 What this module does not do: it does not sort, sample or look for near-duplicates, and a Hub data set without a pinned
 revision may change between the passes (compare the digest of the plan).
@@ -22,10 +24,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from filters.readers import Case, Item
 from filters.text import storable
 from synth.errors import UserError
 from synth.seed_files import missing_field, read_rows, source_name, unit
 from synth.seed_lines import PAYLOAD_LIMIT, BadRow, Row, damage_hint
+from synth.seed_records import RECORD_FIELDS, record_rows
 from synth.spec import SeedsSpec
 from synth.tokens import cut_to_tokens, estimate_tokens
 
@@ -42,6 +46,8 @@ class Seed:
     text: str
     source: str
     license: str
+    record: Item | Case | None = None
+    """The exam question or the case behind the text; None for a passage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,8 @@ class BadSeed:
     """A row that is no seed. ``payload`` shows at most the first 2,000 characters of it.
 
     ``reason`` is one of ``bad_json``, ``bad_csv``, ``bad_encoding``, ``empty_text`` (also: no text field),
-    ``missing_id``, ``wrong_type`` and ``duplicate_text`` (only where ids come from texts).
+    ``missing_id``, ``wrong_type``, ``duplicate_text`` (only where ids come from texts, and for questions and cases)
+    and ``no_answer`` (a question without a published one).
     """
 
     line: int
@@ -65,7 +72,7 @@ class SeedPlan:
 
     ``bad`` stops at the cap given to :func:`plan_seeds`, ``bad_count`` counts all. ``tokens`` is the estimated sum of
     the cut texts. ``digest`` changes with whatever comes out of a run: ids, texts, origins and licences, their order,
-    and the lines and reasons of the bad rows.
+    the lines and reasons of the bad rows, and all that questions and cases hold.
     """
 
     count: int
@@ -106,6 +113,8 @@ def plan_seeds(spec: SeedsSpec, *, max_bad: int = 1000) -> SeedPlan:
         count += 1
         tokens += estimate_tokens(text)
         _add(digest, "seed", found.id, text, found.source, found.license)
+        if found.record is not None:
+            _add(digest, repr(found.record))
     if repeated:
         raise _repeated_ids(spec, repeated)
     if not count:
@@ -134,7 +143,8 @@ class _Rows:
     """One pass over a source; remembers what is needed to refuse equal texts and to name fields in an error."""
 
     def __init__(self, spec: SeedsSpec) -> None:
-        self._spec = spec
+        self._spec = spec if spec.kind == "passages" else spec.model_copy(update=RECORD_FIELDS)
+        self._rows = read_rows if spec.kind == "passages" else record_rows
         self._origin = storable(source_name(spec.source))
         self._texts: dict[bytes, int] = {}
         self.fields: dict[str, None] = {}
@@ -143,7 +153,7 @@ class _Rows:
     def scan(self) -> Iterator[tuple[int, Seed | BadSeed]]:
         """Yield (line, seed or bad seed), stopping at the limit. Texts are not cut yet."""
         count = 0
-        for row in read_rows(self._spec):
+        for row in self._rows(self._spec):
             found = self._accept(row, count)
             yield row.line, found
             if isinstance(found, Seed):
@@ -159,8 +169,9 @@ class _Rows:
         spec, fields = self._spec, row.fields
         seed_id, id_problem = (None, None) if spec.id is None else _id(spec.id, fields)
         text, problem = _text(spec.text, fields)
-        if not problem and spec.id is None:
-            seed_id = hashlib.sha256(text.encode()).hexdigest()[:16]
+        record = None if spec.kind == "passages" else fields["record"]
+        if not problem and (spec.id is None or record is not None):
+            seed_id = seed_id or hashlib.sha256(text.encode()).hexdigest()[:16]
             first = self._texts.setdefault(_short_hash(text), row.line)
             if first != row.line:
                 problem = ("duplicate_text", f"the same text as in {unit(spec.source)} {first}")
@@ -169,9 +180,8 @@ class _Rows:
             payload = json.dumps(fields, ensure_ascii=False, default=str)[:PAYLOAD_LIMIT]
             return BadSeed(row.line, seed_id, *problem, storable(payload))
         assert seed_id is not None
-        return Seed(
-            index, seed_id, text, _name(spec.origin, fields, self._origin), _name(spec.license, fields, "unknown")
-        )
+        origin, licence = _name(spec.origin, fields, self._origin), _name(spec.license, fields, "unknown")
+        return Seed(index, seed_id, text, origin, licence, record)
 
 
 def _text(field: str, fields: dict[str, Any]) -> tuple[str, tuple[str, str] | None]:

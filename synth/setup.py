@@ -16,15 +16,15 @@ from pathlib import Path
 
 import filters
 import synth
-from synth.errors import UserError
 from synth.fingerprint import asking_fingerprint
+from synth.quota_cells import check_quotas
 from synth.recipes.personas import Personas, load_personas
 from synth.recipes.slots import Slot, planned_slots
 from synth.rows import KINDS
 from synth.seeds import SeedPlan, plan_seeds
 from synth.spec import Produce, Spec
-from synth.spec_errors import unknown
 from synth.spec_load import load_spec
+from synth.spec_reasoning import Reasoning
 from synth.steps import RECIPES, STEPS
 from synth.taxonomy import Taxonomy, load_taxonomy
 from synth.templates import Template, Templates, prompt_hash
@@ -94,7 +94,8 @@ def prepare(name: str, out: Path | None, overrides: Sequence[str] = (), limit: i
     templates = _load_templates(spec)
     personas = spec.produce.dialogues.personas if spec.produce.dialogues else "default"
     taxonomy = load_taxonomy(spec.taxonomy)
-    _check_quotas(spec, taxonomy)
+    traits = load_personas(None if personas == "default" else Path(personas))
+    check_quotas(spec.filters.quotas, taxonomy, traits)
     seeds = plan_seeds(spec.seeds)
     return Setup(
         spec=spec,
@@ -102,28 +103,23 @@ def prepare(name: str, out: Path | None, overrides: Sequence[str] = (), limit: i
         run=out or Path("datasets_out") / spec.name,
         templates=templates,
         prompt_hashes={
-            recipe: prompt_hash([templates[s] for s in steps if s in templates]) for recipe, steps in RECIPES.items()
+            recipe: prompt_hash([templates[s] for s in steps if s in templates])
+            for recipe, steps in RECIPES.items()
+            if (recipe == "verified") <= (spec.seeds.kind == "items")
         },
         taxonomy=taxonomy,
-        personas=load_personas(None if personas == "default" else Path(personas)),
+        personas=traits,
         seeds=seeds,
         slots=planned_slots(spec.produce),
         fingerprint=asking_fingerprint(spec, {t.name: t.sha256 for t in templates.values()}, seeds.digest),
     )
 
 
-def _check_quotas(spec: Spec, taxonomy: Taxonomy) -> None:
-    """A quota for a department that does not exist would limit nothing."""
-    places = [taxonomy.place(label) for label in taxonomy.labels]
-    for dimension, quotas in spec.filters.quotas.items():
-        known = sorted({getattr(place, dimension) for place in places})
-        for name in quotas:
-            if name not in known:
-                raise UserError(f"filters.quotas.{dimension}: no {dimension} {name!r}; {unknown(name, known)}")
-
-
-def steps_in_use(produce: Produce) -> list[str]:
+def steps_in_use(spec: Spec) -> list[str]:
     """The steps that this spec may come to."""
+    produce = spec.produce
+    if spec.seeds.kind == "items":
+        return _item_steps(produce)
     steps = ["department"]
     if produce.questions:
         steps += ["questions", "score"]
@@ -133,17 +129,36 @@ def steps_in_use(produce: Produce) -> list[str]:
     if produce.answers or produce.reasoning:
         steps += ["reward"]
     if produce.reasoning:
-        steps += ["reasoning", *(["recover", "agree"] if produce.reasoning.verify else [])]
+        steps += _reasoning_steps(produce.reasoning)
     if produce.dialogues:
-        steps += ["case", "patient", "doctor", "diagnosis", "judge_dialogue"]
+        steps += [] if spec.seeds.kind == "cases" else ["case"]
+        steps += ["patient", "doctor", "diagnosis", "judge_dialogue"]
+        if produce.dialogues.rubric:
+            steps += ["rubric_judge", *(["rubric_write"] if produce.dialogues.rubric.written else [])]
     if produce.preferences and "dialogue_outcome" in produce.preferences.from_:
         steps += ["judge_turn"]
     return steps
 
 
+def _reasoning_steps(reasoning: Reasoning) -> list[str]:
+    """What long reasoning of passages comes to."""
+    recover, agree = (["recover"], ["agree"]) if reasoning.verify else ([], ["agree"] if reasoning.agreement else [])
+    weak = ["weak_answer", "check_answer"] if reasoning.pass_rate else []
+    return ["reasoning", *recover, *agree, *weak]
+
+
+def _item_steps(produce: Produce) -> list[str]:
+    """What exam items come to."""
+    steps = ["department", "reward", "open_question", "check_answer", "think"]
+    steps += ["search", "rewrite", "recover", "agree"]
+    if produce.preferences and "reasoning_over_answer" in produce.preferences.from_:
+        steps += ["common_answer"]
+    return steps + (["weak_answer"] if produce.reasoning and produce.reasoning.pass_rate else [])
+
+
 def _load_templates(spec: Spec) -> dict[str, Template]:
     ours = Templates(spec.prompts)
-    loaded = {step: ours.load(STEPS[step].template, STEPS[step].variables) for step in steps_in_use(spec.produce)}
+    loaded = {step: ours.load(STEPS[step].template, STEPS[step].variables) for step in steps_in_use(spec)}
     for step, template in loaded.items():
         for values in STEPS[step].samples():
             template.render(**values)  # a field that no turn has shows now, not after the first hour

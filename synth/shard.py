@@ -14,6 +14,7 @@ from synth.recipes.dialogue import dialogues
 from synth.recipes.finemed import finemed
 from synth.recipes.job import Job
 from synth.recipes.slots import Slots
+from synth.recipes.verified import verified
 from synth.rows import Kept, Rejected
 from synth.seeds import Seed
 from synth.setup import Setup
@@ -81,7 +82,7 @@ class Shard:
 
     async def _questions(self, job: Job) -> None:
         try:
-            await finemed(job)
+            await (verified if job.spec.seeds.kind == "items" else finemed)(job)
         finally:
             # Others wait at the gates for this seed's question, not for its dialogues.
             self._gates.leave(job.position)

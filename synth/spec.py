@@ -13,10 +13,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from synth.spec_filters import Filters, Share
-from synth.spec_models import AnyModel, LocalModel, Model, RemoteModel
+from synth.spec_models import AnyModel, AnyReward, LocalModel, Model, RemoteModel
+from synth.spec_reasoning import Reasoning
 
-ROLES = ("generator", "reasoner", "judge", "doctor", "patient")
-"""Who is asked. Every role but the generator falls back to the generator when the spec does not name it."""
+ROLES = ("generator", "reasoner", "judge", "doctor", "patient", "weak")
+"""Who is asked. Those that the spec does not name fall back to the generator; ``weak`` must be named to be used."""
 
 STEPS = (
     "department",
@@ -27,12 +28,21 @@ STEPS = (
     "reasoning",
     "recover",
     "agree",
+    "open_question",
+    "think",
+    "check_answer",
+    "search",
+    "rewrite",
+    "common_answer",
+    "weak_answer",
     "case",
     "patient",
     "doctor",
     "diagnosis",
     "judge_dialogue",
     "judge_turn",
+    "rubric_write",
+    "rubric_judge",
 )
 """Every question that a recipe puts to a model; the keys of ``sampling``."""
 
@@ -41,7 +51,12 @@ class SeedsSpec(Model):
     """Where the seed texts come from and which of their fields mean what."""
 
     source: str
-    """A .jsonl, .parquet or .csv file (also .gz, .bz2, .zst), or ``hf://owner/name`` for a data set on the Hub."""
+    """A .jsonl, .parquet or .csv file (also .gz, .bz2, .zst), or ``hf://owner/name`` for a data set on the Hub.
+    For items and cases a .jsonl, .json or .parquet file of a known benchmark format, or a folder of them."""
+    kind: Literal["passages", "items", "cases"] = "passages"
+    """``passages``: texts; ``items``: exam questions, for reasoning that is checked against their answers; ``cases``:
+    patients, for dialogues. Those two need ``split: train`` written out, and files of a test or validation split
+    are refused."""
     text: str = "text"
     """Field that holds the passage."""
     id: str | None = "id"
@@ -55,7 +70,7 @@ class SeedsSpec(Model):
     limit: Annotated[int, Field(ge=1)] | None = None
     """Use only the first so many passages."""
     split: str = "train"
-    """Split of a Hub data set."""
+    """Split of a Hub data set; for items and cases the declaration that they may become training rows."""
     config: str | None = None
     """Configuration of a Hub data set."""
     revision: str | None = None
@@ -70,6 +85,11 @@ class Models(Model):
     judge: AnyModel | None = None
     doctor: AnyModel | None = None
     patient: AnyModel | None = None
+    weak: AnyModel | None = None
+    """A weaker model whose share of right answers tells how difficult a question is (``produce.reasoning.pass_rate``).
+    """
+    reward: AnyReward | None = None
+    """Chooses among answers and among chains in the judge's place; the judge still scores what was chosen."""
 
     def of(self, role: str) -> LocalModel | RemoteModel:
         """Return the model that plays ``role``, falling back to the generator."""
@@ -89,20 +109,13 @@ class Answers(Model):
     styles: Annotated[int, Field(ge=1, le=4)] = 2
 
 
-class Reasoning(Model):
-    """Long reasoning for complex questions. A question is complex by exactly one of the two rules."""
+class RubricSpec(Model):
+    """The rubric of each consultation: criteria with points, each put to the judge once, as in HealthBench."""
 
-    difficulty_above: Annotated[int, Field(ge=0, le=10)] | None = None
-    """Complex means: judged difficulty above this (the paper: 8)."""
-    hardest: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Complex means: among this share of the hardest questions of a shard."""
-    chains: Annotated[int, Field(ge=1, le=8)] = 2
-    """Chains written for each question; the best one is kept."""
-    trace: Literal["native", "sections"] = "native"
-    """``native``: the model thinks by itself (a reasoning field or ``<think>``); ``sections``: it is asked for a
-    Thought and a Summarization, for models without a thinking mode."""
-    verify: bool = False
-    """Keep a chain only if a second pass, shown the chain without its conclusion, comes to the same answer."""
+    criteria: Annotated[int, Field(ge=1, le=12)] = 6
+    """At most so many criteria that follow from the case by rule, the weightiest first."""
+    written: Annotated[int, Field(ge=0, le=8)] = 0
+    """So many more, written for the case by the generator."""
 
 
 class Dialogues(Model):
@@ -113,15 +126,20 @@ class Dialogues(Model):
     """Doctor's turns; the last one must diagnose and advise."""
     personas: Literal["default"] | Path = "default"
     """YAML file with weights of the patients' traits."""
+    rubric: RubricSpec | None = RubricSpec()
+    """What each consultation is graded by; null turns grading off."""
 
 
-Origin = Literal["reasoning_over_answer", "reward", "dialogue_outcome"]
+Origin = Literal["reasoning_over_answer", "reward", "verified_over_unverified", "dialogue_outcome"]
 
 
 class Preferences(Model):
     """Which kinds of preference pairs are made."""
 
     from_: Annotated[list[Origin], Field(alias="from", min_length=1)]
+    length_ratio: Annotated[float, Field(gt=1, allow_inf_nan=False)] | None = None
+    """Reject a pair whose longer side has more than so many times the words of the shorter; a ``reward`` pair then
+    takes the worse answer that is nearest in length. Long reasoning is rarely within 1.5 of a common answer."""
 
 
 class Produce(Model):

@@ -15,6 +15,8 @@ from filters.near_duplicates import choose_bands, lowest_threshold
 from synth.spec import ROLES, Preferences, Produce, Spec
 from synth.spec_errors import SECRET
 from synth.spec_models import RemoteModel, VllmModel
+from synth.spec_reasoning_checks import check_reasoning
+from synth.spec_record_checks import of_records, record_source
 from synth.spec_yaml import Finding, Loc
 
 SEED_FILE = re.compile(r"\.(parquet|(jsonl|ndjson|csv|tsv)(\.(gz|bz2|xz|zst))?)$", re.IGNORECASE)
@@ -25,12 +27,18 @@ _NO_KEYS = "looks like a secret key, and a spec holds none: set an environment v
 _SECRET_FIELDS = frozenset(("api_key", "apikey", "authorization", "password", "secret", "access_token", "token"))
 
 
+_NAMED = (*ROLES, "reward")
+"""All that may stand under ``models``."""
+
+
 def check(spec: Spec) -> list[Finding]:
     """Return everything wrong with a spec whose fields are valid one by one; an empty list when nothing is."""
     return [
-        *_produce(spec.produce),
+        *_produce(spec),
+        *check_reasoning(spec),
         *_dedup(spec),
         *_encoder(spec),
+        *_reward(spec),
         *_prices(spec),
         *_files(spec),
         *_endpoints(spec),
@@ -38,7 +46,17 @@ def check(spec: Spec) -> list[Finding]:
     ]
 
 
-def _produce(produce: Produce) -> Iterator[Finding]:
+def _produce(spec: Spec) -> Iterator[Finding]:
+    produce = spec.produce
+    if spec.seeds.kind != "passages":
+        yield from of_records(produce, spec.seeds.kind)
+    else:
+        yield from _of_passages(produce)
+    if produce.preferences is not None:
+        yield from _preferences(produce, produce.preferences)
+
+
+def _of_passages(produce: Produce) -> Iterator[Finding]:
     at: Loc = ("produce",)
     kinds = (produce.answers, produce.reasoning, produce.dialogues)
     if produce.questions is not None and not any(kinds) and produce.preferences is None:
@@ -47,9 +65,8 @@ def _produce(produce: Produce) -> Iterator[Finding]:
         yield Finding(at, "nothing to produce: add `questions: {per_seed: 2}` and `answers: {styles: 2}`")
     for name in ("answers", "reasoning"):
         if getattr(produce, name) is not None and produce.questions is None:
-            yield Finding(
-                (*at, name), "cannot be made without questions: add `questions: {per_seed: 2}` under produce"
-            )
+            message = "cannot be made without questions: add `questions: {per_seed: 2}` under produce"
+            yield Finding((*at, name), message)
     if produce.reasoning is not None:
         rules = (produce.reasoning.difficulty_above, produce.reasoning.hardest)
         if rules == (None, None):
@@ -57,8 +74,6 @@ def _produce(produce: Produce) -> Iterator[Finding]:
             yield Finding((*at, "reasoning"), message)
         elif None not in rules:
             yield Finding((*at, "reasoning"), "takes one of difficulty_above and hardest: remove the other")
-    if produce.preferences is not None:
-        yield from _preferences(produce, produce.preferences)
 
 
 def _preferences(produce: Produce, preferences: Preferences) -> Iterator[Finding]:
@@ -66,7 +81,7 @@ def _preferences(produce: Produce, preferences: Preferences) -> Iterator[Finding
         at: Loc = ("produce", "preferences", "from", index)
         if origin in preferences.from_[:index]:
             yield Finding(at, f"{origin} is listed twice: keep one")
-        elif origin == "reasoning_over_answer" and produce.reasoning is None:
+        elif origin in ("reasoning_over_answer", "verified_over_unverified") and produce.reasoning is None:
             yield Finding(at, f"{origin} needs reasoning: add `reasoning: {{hardest: 0.25}}` under produce")
         elif origin == "reward" and (produce.answers is None or produce.answers.styles < 2):
             yield Finding(at, f"{origin} compares answers: set `answers: {{styles: 2}}` or more under produce")
@@ -99,12 +114,20 @@ def _encoder(spec: Spec) -> Iterator[Finding]:
         yield Finding(("filters", "encoder"), "is not used: add `paraphrases: 0.95` under filters, or remove it")
 
 
+def _reward(spec: Spec) -> Iterator[Finding]:
+    if spec.models.reward is not None and spec.produce.answers is None and spec.produce.reasoning is None:
+        message = "has nothing to choose from: add `answers: {styles: 2}` under produce, or remove it"
+        yield Finding(("models", "reward"), message)
+
+
 def _prices(spec: Spec) -> Iterator[Finding]:
     if spec.budget.usd is None:
         return
     used = {"generator": True, "judge": True, "reasoner": spec.produce.reasoning is not None}
+    used["weak"] = spec.produce.reasoning is not None and spec.produce.reasoning.pass_rate is not None
     used["doctor"] = used["patient"] = spec.produce.dialogues is not None
-    for role in ROLES:
+    used["reward"] = True
+    for role in _NAMED:
         model = getattr(spec.models, role)
         if used[role] and isinstance(model, RemoteModel) and model.price is None:
             message = "price is missing, and budget.usd needs it: add `price: {input: …, output: …}` in US dollars"
@@ -113,7 +136,9 @@ def _prices(spec: Spec) -> Iterator[Finding]:
 
 def _files(spec: Spec) -> Iterator[Finding]:
     source: Loc = ("seeds", "source")
-    if spec.seeds.source.startswith("hf://"):
+    if spec.seeds.kind != "passages":
+        yield from record_source(spec.seeds)
+    elif spec.seeds.source.startswith("hf://"):
         if not HUB_DATASET.fullmatch(spec.seeds.source):
             yield Finding(source, "a data set on the Hub is hf://owner/name; a commit goes into seeds.revision")
     elif not os.path.isdir(spec.seeds.source):  # a folder holds Parquet files
@@ -145,7 +170,7 @@ def _file(loc: Loc, path: str | os.PathLike[str]) -> Iterator[Finding]:
 
 
 def _endpoints(spec: Spec) -> Iterator[Finding]:
-    for role in ROLES:
+    for role in _NAMED:
         model = getattr(spec.models, role)
         if not isinstance(model, RemoteModel):
             continue

@@ -89,7 +89,7 @@ class Filters(Model):
     phi: Phi | None = Phi()
     rules: TextRules | None = None
     quality: Quality = Quality()
-    quotas: dict[Literal["department", "subdepartment"], dict[str, Annotated[int, Field(ge=0)]]] = Field(
-        default_factory=dict
-    )
-    """The most rows of each kind for a department (``{department: {Surgery: 200}}``); the best by quality stay."""
+    quotas: dict[str, dict[str, Annotated[int, Field(ge=0)]]] = Field(default_factory=dict)
+    """The most rows of each kind by ``department``, ``subdepartment``, ``difficulty`` (bands of the judge's
+    complexity) or ``persona.<trait>``: ``{department: {Surgery: 200}, difficulty: {1-4: 100, 8-10: 200}}``; the best
+    by quality stay."""

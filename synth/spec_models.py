@@ -138,4 +138,31 @@ class BatchModel(RemoteModel):
     """Seconds between looks at an open batch."""
 
 
+class LocalReward(Model):
+    """A reward model inside this process, any sequence classifier with one output (needs the extra ``train``)."""
+
+    engine: Literal["reward"]
+    model: Annotated[str, Field(min_length=1)]
+    """A repository on the Hub, or a folder (``./reward``); rows and journal name it by its last part."""
+    revision: str | None = None
+    """Commit or tag of a repository; pin it for runs that must be repeatable."""
+    device: str | None = None
+    """``cuda``, ``cpu``, …; null: a GPU if there is one."""
+
+    @property
+    def name(self) -> str:
+        """The model as rows and journal name it; never a path."""
+        return Path(self.model).name if is_folder(self.model) else self.model
+
+
+class ServedReward(RemoteModel):
+    """A reward model behind vLLM's ``/classify`` route, its raw output taken (``use_activation: false``)."""
+
+    engine: Literal["vllm"]
+    base_url: Urls
+    """Up to and including ``/v1``, as for other models; the route lies beside it."""
+
+
+AnyReward = Annotated[LocalReward | ServedReward, Field(discriminator="engine")]
+
 AnyModel = Annotated[LocalModel | OpenAIModel | VllmModel | BatchModel, Field(discriminator="engine")]

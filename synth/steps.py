@@ -42,16 +42,35 @@ STEPS: dict[str, Step] = {
     "reasoning": _step("reasoner", "finemed/reasoning", "passage question sections", 0.7, 8192, 2500),
     "recover": _step("judge", "finemed/recover", "question thought", 0.0, 1024, 150),
     "agree": _step("judge", "finemed/agree", "question first second", 0.0, 64, 8),
+    "open_question": _step("generator", "finemed/open_question", "question options gold", 0.2, 2048, 160),
+    "think": _step("reasoner", "finemed/think", "question sections", 0.7, 8192, 2500),
+    "check_answer": _step("judge", "finemed/check_answer", "question gold answer", 0.0, 64, 8),
+    "search": _step("reasoner", "finemed/search", "question attempts strategy gold sections", 0.7, 8192, 2500),
+    "rewrite": _step("generator", "finemed/rewrite", "question attempts answer", 0.5, 8192, 2500),
+    "common_answer": _step("generator", "finemed/common_answer", "question count", 1.0, 4096, 700),
+    "weak_answer": _step("weak", "finemed/weak_answer", "question", 0.7, 1024, 120),
     "case": _step("generator", "dialogue/case", "passage", 0.8, 2048, 600),
     "patient": _step("patient", "dialogue/patient", "facts persona turns sex age opening", 0.8, 512, 60),
     "doctor": _step("doctor", "dialogue/doctor", "turns actions closing", 0.7, 1024, 200),
     "diagnosis": _step("judge", "dialogue/diagnosis", "given expected said", 0.0, 64, 8),
     "judge_dialogue": _step("judge", "dialogue/judge_dialogue", "turns", 0.0, 256, 30),
     "judge_turn": _step("judge", "dialogue/judge_turn", "turns reply", 0.0, 256, 30),
+    "rubric_write": _step("generator", "dialogue/rubric_write", "facts expected count", 0.7, 1024, 200),
+    "rubric_judge": _step("judge", "dialogue/rubric_judge", "turns criterion", 0.0, 256, 50),
 }
 
+REWARD_STEP = "reward_model"
+"""Asked of ``models.reward`` in the place of ``reward``, without template and sampling."""
+
+
+def role_of(step: str) -> str:
+    """Who is asked at a step."""
+    return "reward" if step == REWARD_STEP else STEPS[step].role
+
+
 GRADED = ("reward", "judge_dialogue", "judge_turn")
-"""Steps that are asked as often as ``filters.quality.votes`` says."""
+"""Steps that are asked as often as ``filters.quality.votes`` says; a rubric has many small questions and asks each
+once."""
 VOTE_TEMPERATURE = 0.7
 """Of a graded step that is asked several times, unless the spec names another: at 0 all votes would be the same."""
 
@@ -64,6 +83,10 @@ SAMPLES: dict[str, object] = {
     "thought": "They block a receptor of the heart.",
     "first": "They slow the heart.",
     "second": "The heart beats slower.",
+    "options": ["They slow the heart.", "They thin the blood."],
+    "gold": "They slow the heart.",
+    "attempts": [{"strategy": "first", "thought": "They act on the blood.", "answer": "They thin the blood."}],
+    "strategy": "backtrack",
     "facts": ["The chest hurts on the stairs."],
     "persona": ["anxious"],
     "turns": [{"speaker": "Patient", "text": "My chest hurts."}],
@@ -74,12 +97,23 @@ SAMPLES: dict[str, object] = {
     "expected": "stable angina",
     "said": "This is angina.",
     "reply": "Since when?",
+    "criterion": "Asks since when the chest hurts.",
     "language": "English",
 }
 """A value of each variable, to try templates with; those not named here (``opening``) are true or false."""
 
 RECIPES: dict[str, tuple[str, ...]] = {
-    "finemed": ("department", "questions", "score", "answers", "reward", "reasoning", "recover", "agree"),
-    "dialogue": ("department", "case", "patient", "doctor", "diagnosis", "judge_dialogue", "judge_turn"),
+    "finemed": (
+        *("department", "questions", "score", "answers", "reward", "reasoning", "recover", "agree"),
+        *("check_answer", "weak_answer"),
+    ),
+    "verified": (
+        *("department", "open_question", "check_answer", "think", "search", "rewrite", "recover", "agree", "reward"),
+        *("common_answer", "weak_answer"),
+    ),
+    "dialogue": (
+        *("department", "case", "patient", "doctor", "diagnosis", "judge_dialogue", "judge_turn"),
+        *("rubric_write", "rubric_judge"),
+    ),
 }
 """Which steps make the rows of a recipe; the row's ``prompt_hash`` covers their templates."""

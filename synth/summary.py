@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from synth.estimate import Line, complex_share
+from synth.estimate import ASSUMED_WRONG, Line, complex_share
 from synth.export import ExportResult
 from synth.journal import Totals
 from synth.progress import Progress, duration
@@ -18,10 +18,12 @@ from synth.setup import Setup
 EXCERPT = 160
 
 
-def closing(setup: Setup, result: ExportResult, progress: Progress, ledger: Totals) -> str:
+def closing(
+    setup: Setup, result: ExportResult, progress: Progress, ledger: Totals, report: Path | None = None
+) -> str:
     """The funnel with its identity, a sample row of each kind, where things lie, and what to do next.
 
-    ``ledger`` sums up the journals: this process and all before it.
+    ``ledger`` sums up the journals: this process and all before it; ``report`` is the page that was written.
     """
     lines = [
         *_funnel(result),
@@ -30,7 +32,7 @@ def closing(setup: Setup, result: ExportResult, progress: Progress, ledger: Tota
         *_ledger(ledger),
         "",
         *_samples(result.export),
-        *_next_steps(setup, result),
+        *_next_steps(setup, result, report),
     ]
     return "\n".join(lines)
 
@@ -104,9 +106,11 @@ def _short(text: str) -> str:
     return text if len(text) <= EXCERPT else text[: EXCERPT - 1] + "…"
 
 
-def _next_steps(setup: Setup, result: ExportResult) -> Iterator[str]:
+def _next_steps(setup: Setup, result: ExportResult, report: Path | None) -> Iterator[str]:
     run = setup.run
     yield f"data set     {result.export}   (README.md is its card)"
+    if report is not None:
+        yield f"report       {report}   (open it in a browser: what to look at before anybody trains on it)"
     yield f"rejected     {result.rejected_folder}   (every row that did not make it, with its reason)"
     yield f"journal      {run / 'journal'}   (every reply that was paid for; the same command asks nothing again)"
     yield ""
@@ -133,7 +137,9 @@ def forecast(setup: Setup, lines: list[Line]) -> str:
     rows.append(f"{'sum':<50}{total[0]:>10,.0f}{total[1]:>13,.0f}{total[2]:>13,.0f}{total[3]:>13,.0f}{money:>10}")
     planned = ", ".join(f"{count:,} {kind}" for kind, count in setup.planned().items() if count)
     rows += ["", f"{setup.seeds.count:,} seeds in {setup.shards:,} shards; planned rows at most: {planned}."]
-    if setup.spec.produce.reasoning:
+    if setup.spec.seeds.kind == "items":
+        rows.append(f"Assumed: every item becomes an open question, and {ASSUMED_WRONG:.0%} of the chains are wrong.")
+    elif setup.spec.produce.reasoning:
         rows.append(
             f"Assumed: {complex_share(setup):.0%} of the questions are complex; consultations run to max_turns."
         )

@@ -26,7 +26,15 @@ from training.config_file import read_document, resolve, validate
 BUILT_IN = Path(__file__).parent / "configs"
 """Folder of the configurations that come with the package."""
 
-PATHS: list[Loc] = [("output",), ("accelerate",), ("model", "name"), ("model", "template"), ("data", "path")]
+PATHS: list[Loc] = [
+    ("output",),
+    ("accelerate",),
+    ("model", "name"),
+    ("model", "template"),
+    ("data", "path"),
+    ("questions",),
+    ("retrieval", "encoder"),
+]
 """Keys whose relative paths are made absolute."""
 
 

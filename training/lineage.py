@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from training.config import RunConfig
-from training.data import Lineage
+from training.data_files import Lineage
 
 _NO_RESULT = ("step", "epoch", "total_flos", "_runtime", "_per_second", "num_tokens", "learning_rate", "grad_norm")
 """Endings of what a trainer logs that is no result."""

@@ -85,19 +85,16 @@ def _finish(output: Path, facts: Facts, identity: Identity, folder: str, hashes:
 def push(folder: Path, repository: str, *, public: bool = False) -> str:
     """Put a model's folder on the Hub and return its address; private unless ``public``.
 
-    Raises:
-        UserError: not logged in, no right to write there, or a repository that is public already without ``public``.
-    """
-    from huggingface_hub import HfApi
+    What goes is what :func:`save` wrote and ``training.json`` names, and nothing that came to lie beside it.
 
-    hub = HfApi()
+    Raises:
+        UserError: no finished run, a changed file, or a repository of the other visibility.
+        ClinsynthError: the Hub refuses, or not everything arrived (:mod:`synth.publishing.hub_errors`).
+    """
+    from synth.publishing.hub import push as send
+
     try:
-        hub.create_repo(repository, private=not public, exist_ok=True)
-        if not public and not hub.model_info(repository).private:
-            raise UserError(f"--push {repository}: that repository is public: add --public, or name another")
-        hub.upload_folder(repo_id=repository, folder_path=folder, commit_message="Trained with clinsynth")
-    except UserError:
-        raise
-    except Exception as error:  # of the Hub's client or of the HTTP library below it, which changes between versions
-        raise UserError(f"--push {repository}: {' '.join(str(error).split())[:200]}") from None
-    return f"{hub.endpoint}/{repository}"
+        files: dict[str, str] = json.loads((folder.parent / FINISHED).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{folder.parent / FINISHED}: cannot be read: the run is not finished") from None
+    return send(folder, files, repository, public=public, title="Trained with clinsynth", replaces=["*.safetensors"])

@@ -55,7 +55,8 @@ def make_parser(command: str, description: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--preflight", action="store_true", help="check and show everything, load no weights, stop")
     parser.add_argument("--push", metavar="OWNER/NAME", help="put the result on the Hub, private")
-    parser.add_argument("--public", action="store_true", help="with --push: for all to see")
+    parser.add_argument("--public", action="store_true", help="with --push: for all to see, after a confirmation")
+    parser.add_argument("--confirm", metavar="OWNER/NAME", help="that confirmation, where there is no terminal")
     return parser
 
 
@@ -79,6 +80,12 @@ def command(
         from synth.guard import check_packages
 
         check_packages()
+        if arguments.public and is_main():
+            from synth.publishing.hub import confirm_public
+
+            # Asked before hours of training, and never by a process that a launcher started.
+            if "LOCAL_RANK" not in os.environ:
+                confirm_public(arguments.push, arguments.confirm)
         loaded = load_config(kind, arguments.config, arguments.overrides)
         return execute(loaded, arguments)
     except ClinsynthError as error:

@@ -42,6 +42,8 @@ class Reply:
     refusal: str | None = None
     usage_estimated: bool = False
     """The server gave no token counts; these are our estimate."""
+    reasoning_tokens: int | None = None
+    """Of ``tokens_out`` those that went into reasoning; None where the server does not count them."""
 
 
 @dataclass(frozen=True, slots=True)

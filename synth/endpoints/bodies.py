@@ -90,6 +90,9 @@ def parse_response(raw: bytes, request: Request) -> Reply:
         model=_name(body.get("model")) or "unknown",
         refusal=_name(message.get("refusal")),
         usage_estimated=estimated,
+        reasoning_tokens=_count(
+            usage.get("completion_tokens_details") if isinstance(usage, dict) else None, "reasoning_tokens"
+        ),
     )
 
 

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 class HttpEndpoint:
     """One model behind one URL or several."""
 
+    server_kind = Server
+
     def __init__(
         self,
         urls: str | Sequence[str],
@@ -52,7 +54,7 @@ class HttpEndpoint:
     ) -> None:
         """Make an endpoint; sizes and seconds as in :class:`synth.spec_models.RemoteModel`."""
         urls = [urls] if isinstance(urls, str) else urls
-        self.servers = [Server(url, model, role, max_in_flight) for url in urls]
+        self.servers = [self.server_kind(url, model, role, max_in_flight) for url in urls]
         self.model = model
         self.role = role
         self.api_key_env = api_key_env
@@ -98,10 +100,13 @@ class HttpEndpoint:
             server.health.rest(time.monotonic())
             self._say(f"{error} The others go on without it")
 
+    def body(self, request: Request) -> dict[str, Any]:
+        """What is sent for a request."""
+        return dict(request_body(request, self.model, structured=self.structured, send_seed=self.send_seed))
+
     async def complete(self, request: Request, ledger: Ledger = UNRECORDED) -> Outcome:
         """Answer one request, trying again where that can help; see the module's docstring."""
-        body = request_body(request, self.model, structured=self.structured, send_seed=self.send_seed)
-        payload = json.dumps({**body, **self.transport}).encode()
+        payload = json.dumps({**self.body(request), **self.transport}).encode()
         attempts: list[Attempt] = []
         left = self.deadline
         while True:
@@ -156,7 +161,13 @@ class HttpEndpoint:
 
 
 def http_endpoint(
-    model: RemoteModel, urls: Sequence[str], role: str, *, api_key: str | None = None, **others: Any
+    model: RemoteModel,
+    urls: Sequence[str],
+    role: str,
+    *,
+    api_key: str | None = None,
+    kind: type[HttpEndpoint] = HttpEndpoint,
+    **others: Any,
 ) -> HttpEndpoint:
     """The endpoint of a spec's model at ``urls``; ``api_key`` goes before the environment's."""
     options: dict[str, Any] = {
@@ -170,4 +181,4 @@ def http_endpoint(
         "structured": model.structured,
         "send_seed": model.send_seed is not False,
     }
-    return HttpEndpoint(urls, model.name, role=role, **{**options, **others})
+    return kind(urls, model.name, role=role, **{**options, **others})

@@ -44,6 +44,8 @@ class Server:
 
     def __init__(self, url: str, model: str, role: str, slots: int) -> None:
         self.url = url.rstrip("/")
+        self.address = f"{self.url}/chat/completions"
+        """Where tries are sent."""
         self.host = urlsplit(self.url).netloc
         self.model = model
         self.role = role
@@ -105,7 +107,7 @@ class Server:
             async with (
                 asyncio.timeout(seconds),
                 self.session.post(
-                    f"{self.url}/chat/completions",
+                    self.address,
                     data=payload,
                     headers={**_CHAT, **self.key.headers()},
                     allow_redirects=False,
@@ -114,7 +116,7 @@ class Server:
                 raw = self.key.hide(await _read(response))
                 if response.status != 200:
                     return self._refused(response.status, raw, response, sent_at)
-            reply = parse_response(raw, request)
+            reply = self.read(raw, request)
         except BadBody as err:
             # Mostly a reply that was cut on its way: a broken connection in all but name, and tried again as one.
             return self._failed(Attempt("bad_body", 200, self.key.hide_in_error(str(err))), sent_at)
@@ -125,6 +127,10 @@ class Server:
         except (aiohttp.ClientError, OSError) as err:
             return self._failed(Attempt("connection", 0, self._plain(err), None), sent_at)
         return Try(Attempt("ok"), reply)
+
+    def read(self, raw: bytes, request: Request) -> Reply:
+        """The reply in the body of a response; raises BadBody."""
+        return parse_response(raw, request)
 
     def _failed(self, attempt: Attempt, sent_at: float) -> Try:
         self.health.bad(attempt.detail, sent_at=sent_at)

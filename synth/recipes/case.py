@@ -2,7 +2,8 @@
 
 A patient knows the complaint, the history, the warning signs, the medication and the allergies. Findings and test
 results come only from an examination or a test, and the card answers these without a model, by a stated rule: the
-entry whose name shares most words with what the doctor asked for. With no shared word nothing is recorded, which is
+entry of the same name, abbreviations and synonyms included, else the one whose name shares most words with what the
+doctor asked for. With no shared word nothing is recorded, which is
 never the same as normal.
 """
 
@@ -12,10 +13,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from filters.terms import canonical, synonyms
 from filters.text import normalise, words
-from synth.recipes.forms import CaseCard
+from synth.recipes.forms import CaseCard, RecordedCase
 
-_EMPTY = {"", "no", "none", "unknown", "n/a", "null", "diagnosis"}
 _NOTHING = re.compile(r"(none|no|nil|nothing|unknown|n/?a|null|nkda|not (known|applicable|any))([\s,;:(].*)?")
 """An entry that says there is none."""
 
@@ -45,30 +46,25 @@ class Fact:
 
 
 def facts_of(card: CaseCard) -> list[Fact]:
-    """The card as atomic facts: p1… the patient knows, f1… an examination shows, t1… a test gives."""
-    told = [card.complaint, *card.history, *_some(card.red_flags)]
-    told += [f"You take {name}." for name in _some(card.medication)] or ["You take no medicines."]
-    told += [f"You are allergic to {name}." for name in _some(card.allergies)] or ["You have no known allergies."]
+    """The card as atomic facts: p1… the patient knows, f1… an examination shows, t1… a test gives.
+
+    A card from a record says nothing of medicines and allergies that the record does not list.
+    """
+    told = [card.complaint, *card.history, *stated(card.red_flags)]
+    told += [f"You take {name}." for name in stated(card.medication)]
+    told += [f"You are allergic to {name}." for name in stated(card.allergies)]
+    if not isinstance(card, RecordedCase):  # an invented card lists all there is, a record what somebody wrote down
+        told += ["You are pregnant."] if card.pregnant and "pregnan" not in card.diagnosis.lower() else []
+        told += [] if stated(card.medication) else ["You take no medicines."]
+        told += [] if stated(card.allergies) else ["You have no known allergies."]
     facts = [Fact(f"p{i}", text, "patient") for i, text in enumerate(told, 1)]
     facts += [Fact(f"f{i}", line, "examination") for i, line in enumerate(card.findings, 1)]
     return facts + [Fact(f"t{i}", line, "test") for i, line in enumerate(card.tests, 1)]
 
 
-def _some(entries: list[str]) -> list[str]:
+def stated(entries: list[str]) -> list[str]:
     """Entries without those that say there is none."""
     return [entry for entry in entries if not _NOTHING.fullmatch(normalise(entry).strip(" .-"))]
-
-
-def problem_of(card: CaseCard) -> tuple[str, str] | None:
-    """(reason, detail) why no consultation can be played from this card; None when one can."""
-    if card.subject == "other":
-        return "no_case", "the passage describes no illness that a patient could come with"
-    for name in ("complaint", "diagnosis"):
-        if normalise(getattr(card, name)).strip(" .") in _EMPTY:
-            return "bad_case", f"the card has no {name}"
-    if words(card.diagnosis) and set(words(card.diagnosis)) <= set(words(card.complaint)):
-        return "bad_case", "the complaint names the diagnosis"
-    return None
 
 
 def result_of(card: CaseCard, action: str, argument: str) -> tuple[str, bool]:
@@ -83,25 +79,23 @@ def result_of(card: CaseCard, action: str, argument: str) -> tuple[str, bool]:
 
 
 def _nearest(entries: list[str], argument: str) -> tuple[str, str] | None:
-    """(name, result) of the entry whose name shares most words with ``argument``."""
-    asked = set(words(argument)) - _COMMON_WORDS
-    named = [_name_and_result(entry) for entry in entries]
+    """(name, result) of the entry of that name or a synonym, else of that sharing most words with ``argument``."""
+    named = [name_and_result(entry) for entry in entries]
+    same = next((entry for entry in named if canonical(entry[0]) == canonical(argument)), None)
+    if same is not None:
+        return same
+    asked = {word for term in synonyms(argument) for word in words(term)} - _COMMON_WORDS
     shared = [len(asked & set(words(name))) for name, _ in named]
     best = max(range(len(named)), key=shared.__getitem__, default=None)
     return named[best] if best is not None and shared[best] else None
 
 
-def _name_and_result(entry: str) -> tuple[str, str]:
+def name_and_result(entry: str) -> tuple[str, str]:
     """Both halves of ``name: result``; of another line the first words are the name, and all of it is the result."""
     name, colon, result = entry.partition(":")
     if colon and name.strip() and result.strip():
         return name.strip(), result.strip()
     return " ".join(entry.split()[:_NAME_WORDS]).rstrip(" :"), entry
-
-
-def same_diagnosis(given: str, expected: str) -> bool:
-    """Whether two names are equal but for case, punctuation and word order."""
-    return bool(words(given)) and sorted(words(given)) == sorted(words(expected))
 
 
 def case_json(card: CaseCard) -> dict[str, Any]:

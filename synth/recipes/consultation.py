@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from filters.text import normalise
-from synth.ask import Answer
+from synth.ask import Answer, Asker
 from synth.recipes.case import facts_of, result_of
 from synth.recipes.forms import CaseCard, PatientTurn, doctor_form
-from synth.recipes.job import Job
 from synth.recipes.notes import Evidence, note, one_line
 
 FIRST = ("ask", "examine", "test")
@@ -62,16 +61,20 @@ class Consultation:
         self.evidence.append(note(flag, text, len(self.turns) - 1))
 
 
-async def consult(job: Job, talk: Consultation, card: CaseCard, persona: dict[str, str], part: str) -> None:
-    """Play one consultation into ``talk``; raises AskRejected or AskFailed when somebody falls silent."""
-    assert job.spec.produce.dialogues is not None
-    await _patient(job, talk, card, persona, f"{part}/0", opening=True)
-    last = job.spec.produce.dialogues.max_turns
+async def consult(
+    asker: Asker, talk: Consultation, card: CaseCard, persona: dict[str, str], part: str, last: int
+) -> None:
+    """Play one consultation of at most ``last`` doctor's turns into ``talk``.
+
+    Raises:
+        AskRejected, AskFailed: somebody falls silent; ``talk`` holds the turns so far.
+    """
+    await _patient(asker, talk, card, persona, f"{part}/0", opening=True)
     repeated = False
     for number in range(1, last + 1):
         closing = repeated or number == last
         actions = CLOSING if closing else FIRST if number == 1 else ALL
-        turn, answer = await doctor_turn(job, talk, actions, f"{part}/{number}")
+        turn, answer = await doctor_turn(asker, talk, actions, f"{part}/{number}")
         repeated = any(normalise(t.text) == normalise(turn.text) for t in talk.turns if t.speaker == "doctor")
         talk.turns.append(turn)
         talk.answers.append(answer)
@@ -82,16 +85,16 @@ async def consult(job: Job, talk: Consultation, card: CaseCard, persona: dict[st
                 talk.note("closed_at_max_turns", turn.text)
             break
         if turn.action == "ask":
-            await _patient(job, talk, card, persona, f"{part}/{number}", opening=False)
+            await _patient(asker, talk, card, persona, f"{part}/{number}", opening=False)
         else:
             _result(talk, card, turn.action or "", turn.argument or "")
 
 
 async def doctor_turn(
-    job: Job, talk: Consultation, actions: tuple[str, ...], part: str, sample: int = 0
+    asker: Asker, talk: Consultation, actions: tuple[str, ...], part: str, sample: int = 0
 ) -> tuple[Turn, Answer]:
     """One turn of the doctor after what ``talk`` holds so far; sees the conversation and nothing else."""
-    answer = await job.asker.ask(
+    answer = await asker.ask(
         "doctor",
         doctor_form(actions),
         part=part,
@@ -113,9 +116,9 @@ def _result(talk: Consultation, card: CaseCard, action: str, argument: str) -> N
 
 
 async def _patient(
-    job: Job, talk: Consultation, card: CaseCard, persona: dict[str, str], part: str, *, opening: bool
+    asker: Asker, talk: Consultation, card: CaseCard, persona: dict[str, str], part: str, *, opening: bool
 ) -> None:
-    answer = await job.asker.ask(
+    answer = await asker.ask(
         "patient",
         PatientTurn,
         part=part,

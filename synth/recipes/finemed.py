@@ -3,7 +3,7 @@
 Follows FineMedLM-o1 (arXiv 2501.09213) step by step, choices and tie-breaks included, and adds what it lacks: a
 near-duplicate gate before answers are paid for, scores for every row, verification on request, provenance.
 Common questions give an ``sft`` row. Complex ones give a ``reasoning`` row, and their common answers are asked for
-only as the rejected side of a preference pair. The reward step is a judge call.
+only as the rejected side of a preference pair. The reward step asks the judge, or the reward model of the spec.
 """
 
 from __future__ import annotations
@@ -12,18 +12,21 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from synth.ask import Answer, AskFailed, AskRejected, together
+from synth.recipes.chains import LONG_PAIR, WRONG_PAIR, Chain
+from synth.recipes.chains import ROW as REASONING
 from synth.recipes.choice import choose_best, choose_question
 from synth.recipes.forms import Score, answers_form, questions_form
 from synth.recipes.job import Job, settled
 from synth.recipes.notes import short
-from synth.recipes.preferences import assistant, keep_pair, user
-from synth.recipes.reasoning import Chain, long_reasoning
+from synth.recipes.opinions import Opinion, disagrees, judged, opinions
+from synth.recipes.preferences import assistant, keep_pair, length_ratio, lengths_apart, user
+from synth.recipes.reasoning import long_reasoning
 from synth.recipes.slots import Slot
 
 SFT: Slot = ("sft", "0")
-REASONING: Slot = ("reasoning", "0")
-LONG_PAIR: Slot = ("preference", "reasoning_over_answer")
 REWARD_PAIR: Slot = ("preference", "reward")
+LONG = (REASONING, LONG_PAIR, WRONG_PAIR)
+"""What hangs on the long reasoning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +44,15 @@ class Common:
     """The best of the common answers."""
 
     text: str
-    reward: int
+    reward: float
     written: Answer
-    grade: Answer
+    judged: tuple[Answer | None, ...]
+    """What was said of it, the judge's grade last."""
 
 
 async def finemed(job: Job) -> None:
     """Settle the seed's sft, reasoning and question-based preference slots."""
-    wanted = job.slots.open(SFT, REASONING, LONG_PAIR, REWARD_PAIR)
+    wanted = job.slots.open(SFT, *LONG, REWARD_PAIR)
     if not wanted:
         return
     with job.slots.covering(*wanted):
@@ -59,13 +63,13 @@ async def finemed(job: Job) -> None:
         if complex_:
             job.slots.reject(job.slots.open(SFT), "score", "complex", "complex questions become reasoning rows")
         else:
-            job.slots.reject(job.slots.open(REASONING, LONG_PAIR), "score", "not_complex", _rule(job, question))
+            job.slots.reject(job.slots.open(*LONG), "score", "not_complex", _rule(job, question))
         if complex_ and not job.slots.open(LONG_PAIR):
             job.slots.reject(job.slots.open(REWARD_PAIR), "score", "complex", "no common answers are made for it")
         needs_common = job.slots.open(SFT, REWARD_PAIR) or (complex_ and job.slots.open(LONG_PAIR))
         common, chain = await together(
             _or_error(_common(job, question)) if needs_common else _nothing(),
-            _long(job, question) if complex_ and job.slots.open(REASONING, LONG_PAIR) else _nothing(),
+            _long(job, question) if complex_ and job.slots.open(*LONG) else _nothing(),
         )
         # Only now, with the chain settled, or whichever came first would say why there is no pair.
         if isinstance(common, AskRejected | AskFailed):
@@ -143,24 +147,22 @@ async def _common(job: Job, question: Question) -> Common | None:
     form = answers_form(styles, job.max_tokens("answers"))
     written = await job.asker.ask("answers", form, passage=job.seed.text, question=question.text, count=styles)
     texts: list[str] = written.value.answers
-    grades = await together(
-        *(job.grade("reward", f"answer-{i}", question=question.text, answer=t) for i, t in enumerate(texts))
-    )
-    rewards = [g.value.quality if g else None for g in grades]
+    given = await opinions(job, question.text, [(f"answer-{i}", text) for i, text in enumerate(texts)])
+    rewards = [opinion.reward if opinion else None for opinion in given]
     best = choose_best(rewards, job.asker.rng("choose_answer"))
     for i, text in enumerate(texts):
         if i != best:
             reason = "unscored" if best is None else "not_chosen"
             job.slots.byproduct("answer", str(i), "reward", reason, payload={"answer": text, "reward": rewards[i]})
-    grade = grades[best] if best is not None else None
-    if best is None or grade is None:
+    chosen = given[best] if best is not None else None
+    if best is None or chosen is None:
         job.slots.reject(job.slots.open(SFT, REWARD_PAIR), "reward", "unscored", "no answer got a score")
         return None
-    common = Common(texts[best], grade.value.quality, written, grade)
+    common = Common(texts[best], chosen.reward, written, await judged(job, question.text, chosen))
     if job.slots.open(SFT):
         await _sft_row(job, question, common)
     if job.slots.open(REWARD_PAIR):
-        await _reward_pair(job, question, common, texts, grades)
+        await _reward_pair(job, question, common, texts, given)
     return common
 
 
@@ -168,7 +170,7 @@ async def _sft_row(job: Job, question: Question, common: Common) -> None:
     row = await job.common(
         "finemed",
         (*question.answers, common.written),
-        (common.grade,),
+        common.judged,
         texts=(question.text, common.text),
         evidence=short(common.text),
     )
@@ -178,21 +180,21 @@ async def _sft_row(job: Job, question: Question, common: Common) -> None:
 
 
 async def _reward_pair(
-    job: Job, question: Question, common: Common, texts: list[str], grades: list[Answer | None]
+    job: Job, question: Question, common: Common, texts: list[str], given: list[Opinion | None]
 ) -> None:
-    """The best against the worst of the common answers."""
-    lower = [
-        (g.value.quality, i, g) for i, g in enumerate(grades) if g is not None and g.value.quality < common.reward
-    ]
+    """The best against the worst of the common answers; where lengths are matched, against the nearest in length."""
+    lower = [(o.reward, i, o.said) for i, o in enumerate(given) if o is not None and o.reward < common.reward]
     if not lower:
         payload = {"question": question.text, "answers": texts}
-        job.slots.reject([REWARD_PAIR], "reward", "tie", "the judge prefers none of the answers", payload)
+        job.slots.reject([REWARD_PAIR], "reward", "tie", "none of the answers is preferred", payload)
         return
-    reward, worst, grade = min(lower, key=lambda entry: entry[:2])
+    matched = length_ratio(job) is not None
+    apart = [lengths_apart(common.text, text) if matched else 0.0 for text in texts]
+    reward, worst, said = min(lower, key=lambda entry: (apart[entry[1]], *entry[:2]))
     row = await job.common(
         "finemed",
         (*question.answers, common.written),
-        (grade, common.grade),
+        (said, *common.judged),
         texts=(common.text, texts[worst]),
         evidence=short(common.text),
     )
@@ -203,8 +205,8 @@ async def _reward_pair(
 
 
 async def _long(job: Job, question: Question) -> Chain | None:
-    with job.slots.covering(REASONING, LONG_PAIR):
-        return await long_reasoning(job, question.text, question.answers, REASONING, LONG_PAIR)
+    with job.slots.covering(*LONG):
+        return await long_reasoning(job, question.text, question.answers, LONG)
     return None
 
 
@@ -217,10 +219,10 @@ async def _long_pair(job: Job, question: Question, chain: Chain, common: Common 
     row = await job.common(
         "finemed",
         (*question.answers, common.written, chain.written),
-        (common.grade, *chain.judged),
+        (*common.judged, *chain.judged),
         texts=(chain.thought, chain.answer, common.text),
         evidence=short(chain.answer, chain.thought),
-        flags=("judge_prefers_rejected",) if margin < 0 else (),
+        flags=disagrees(job, margin),
     )
     keep_pair(
         job, LONG_PAIR[1], row, [user(question.text)], assistant(chain.content), assistant(common.text),

@@ -10,10 +10,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints, create_model
 
 Ten = Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
 Six = Literal[1, 2, 3, 4, 5, 6]
+Points = Literal[-10, -9, -8, -7, -6, -5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
 Action = Literal["ask", "examine", "test", "diagnose"]
 Probability = Literal[0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95]  # type: ignore[valid-type]  # floats: JSON enums may hold them
 
@@ -35,8 +36,11 @@ if TYPE_CHECKING:
     Line: TypeAlias = str
     Said: TypeAlias = str
     Paragraph: TypeAlias = str
+    Vignette: TypeAlias = str
+    Brief: TypeAlias = str
 else:
     Name, Line, Said, Paragraph = _text(120, 2), _text(320, 2), _text(800, 2), _text(2000, 2)
+    Vignette, Brief = _text(6000, 0), _text(400, 0)
 
 _CLOSING_WORDS: Any = _text(1600, 2)
 
@@ -87,6 +91,30 @@ class Verdict(Form):
     verdict: Literal["yes", "no"]
 
 
+class CriterionVerdict(Form):
+    """Whether a conversation meets one criterion of a rubric; the explanation comes first, so that it can matter."""
+
+    explanation: Line
+    criteria_met: StrictBool
+
+
+class WrittenCriterion(Form):
+    """A criterion that a model wrote for one case; good behaviour has positive points, bad has negative ones."""
+
+    criterion: Line
+    points: Points
+
+
+class OpenedItem(Form):
+    """An exam question without its options; question and answer are empty where it cannot be asked so."""
+
+    own_words: ClassVar[tuple[str, ...]] = ()
+    convertible: Literal["yes", "no"]
+    reason: Line
+    question: Vignette
+    answer: Brief
+
+
 class CaseCard(Form):
     """A patient behind a passage. ``subject`` is other when the passage describes no illness a person could have.
 
@@ -105,6 +133,24 @@ class CaseCard(Form):
     findings: list[Line]
     tests: list[Line]
     red_flags: list[Line]
+    pregnant: bool = False
+
+
+class RecordedCase(CaseCard):
+    """A card from a stored case: texts and lists as long as the source has them, and what it says beside the card.
+
+    It lists what the source tells, not all that there is: an empty list of medicines says nothing about medicines.
+    """
+
+    complaint: str
+    diagnosis: str
+    history: list[str]
+    medication: list[str]
+    allergies: list[str]
+    findings: list[str]
+    tests: list[str]
+    left_out: list[str]
+    """Facts of the source that nobody can know when the consultation begins, or that say nothing."""
 
 
 class PatientTurn(Form):
@@ -167,6 +213,16 @@ def case_form(max_tokens: int) -> type[CaseCard]:
         findings=(lines, ...),
         tests=(lines, ...),
         red_flags=(lines, ...),
+    )
+
+
+@lru_cache(maxsize=8)
+def criteria_form(count: int) -> type[BaseModel]:
+    """``count`` criteria for one case."""
+    return create_model(
+        "Criteria",
+        __base__=Form,
+        criteria=(Annotated[list[WrittenCriterion], Field(min_length=count, max_length=count)], ...),
     )
 
 

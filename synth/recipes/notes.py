@@ -1,7 +1,8 @@
 """Evidence that checks attach to rows, and texts made safe to show.
 
 Each piece of evidence names its flag, the turn (place in ``turns``, from 0; null outside of dialogues), the text and
-the fact it rests on. The checks here look at form only: loops and brevity, never at what is medically right.
+the fact it rests on. The checks here look at form: loops and brevity. Those of a
+consultation come from :mod:`filters.consultation_checks`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from filters.consultation_checks import check_consultation
 from filters.text import normalise, repeated_share, words
 
 REPETITIVE = 0.5
@@ -25,6 +27,13 @@ Evidence = dict[str, Any]
 def note(flag: str, text: str, turn: int | None = None) -> Evidence:
     """One piece of evidence."""
     return {"flag": flag, "turn": turn, "text": text[:300], "fact": None}
+
+
+def checked(turns: list[dict[str, Any]], case: dict[str, Any], known: list[Evidence]) -> list[Evidence]:
+    """``known`` and what the rules find in a consultation, without what is already known of the same turn."""
+    noted = {(item["flag"], item["turn"]) for item in known}
+    found = check_consultation(turns, case)
+    return [*known, *(item for item in found if (item["flag"], item["turn"]) not in noted)]
 
 
 def repetitive(text: str, turn: int | None = None) -> list[Evidence]:

@@ -32,7 +32,7 @@ def planned_slots(produce: Produce) -> tuple[Slot, ...]:
     dialogues = range(produce.dialogues.per_seed) if produce.dialogues else range(0)
     slots += [("dialogue", str(n)) for n in dialogues]
     origins = produce.preferences.from_ if produce.preferences else []
-    for origin in ("reasoning_over_answer", "reward"):
+    for origin in ("reasoning_over_answer", "reward", "verified_over_unverified"):
         if origin in origins:
             slots.append(("preference", origin))
     if "dialogue_outcome" in origins:

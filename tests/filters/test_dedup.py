@@ -70,9 +70,9 @@ def test_against_what_was_kept_before(tmp_path: Path) -> None:
     assert main([str(more), "--out", second, "--against", first]) == 0
     kept, dropped, summary = read(tmp_path / "2")
     assert kept == [{"text": "Gout."}]
-    assert [row["duplicate_of"] for row in dropped] == ["a", "b", "1"]
+    assert [row["duplicate_of"] for row in dropped] == ["a", "b", f"{more}:2"]
     assert summary["against"] == first
-    assert pq.read_table(tmp_path / "2" / "index.parquet")["id"].to_pylist() == ["a", "b", "1"]
+    assert pq.read_table(tmp_path / "2" / "index.parquet")["id"].to_pylist() == ["a", "b", f"{more}:2"]
     assert main([str(more), source, "--out", second, "--against", second]) == 0
     kept, _, summary = read(tmp_path / "2")
     assert (kept, summary["kept"]) == ([], 0)

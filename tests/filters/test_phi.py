@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.phi import KINDS, Span, find, mask, screen
+from filters.phi import KINDS, Span, find, mask
 from filters.phi_numbers import is_nhs_number
 
 ANY = st.text(st.characters(exclude_categories=()), max_size=80)
@@ -158,26 +158,10 @@ def test_exactly_one_check_digit_makes_an_nhs_number_or_none(stem: int) -> None:
     assert not valid or not is_nhs_number(f"{(stem + 1) % 10**9:09d}{valid[0]}")
 
 
-def test_modes() -> None:
-    texts = ["Mr. Vasile, DOB 3/4/1961", "nothing here", None]
-    report = screen(texts)
-    assert report.verdicts.keep == [True] * 3
-    assert report.verdicts.evidence == ["name: Vasile; date: 3/4/1961", "", ""]
-    assert report.texts == ["Mr. Vasile, DOB 3/4/1961", "nothing here", ""]
-    drop = screen(texts, "drop")
-    assert list(drop.verdicts.reasons) == ["phi", "", ""]
-    assert drop.texts == report.texts
-    hidden = screen(texts, "mask")
-    assert hidden.texts == ["Mr. [NAME], DOB [DATE]", "nothing here", ""]
-    assert hidden.verdicts.keep == [True] * 3
-    assert "Vasile" not in "".join(hidden.verdicts.evidence)
-    assert hidden.verdicts.evidence[0] == "date 1, name 1"
-
-
 def test_kinds_narrow_what_counts() -> None:
     text = "Mr. Vasile, DOB 3/4/1961, MRN 8841203"
     assert [span.kind for span in find(text, {"id"})] == ["id"]
-    assert screen([text], "drop", {"email"}).verdicts.keep == [True]
+    assert find(text, {"email"}) == []
 
 
 def test_another_finder_adds_spans_and_overlaps_become_one() -> None:
@@ -191,12 +175,9 @@ def test_another_finder_adds_spans_and_overlaps_become_one() -> None:
     assert [(text[s.start : s.end], s.kind) for s in spans] == [("Vasile lives", "address"), ("Sacaton", "address")]
 
 
-@pytest.mark.parametrize(
-    "call", [lambda: screen([], "hide"), lambda: screen([], kinds=["nmae"]), lambda: find("", ["x"])]
-)
-def test_mistakes_are_named(call) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(ValueError, match="is unknown"):
-        call()
+def test_an_unknown_kind_is_named() -> None:
+    with pytest.raises(ValueError, match='"nmae" is unknown'):
+        find("", kinds=["nmae"])
 
 
 @pytest.mark.parametrize("piece", ["A-", "1-", "a.", "www.", "\n", " ", "Mr. A ", "12 Aa ", "a", "born ", "1/1/"])

@@ -189,8 +189,36 @@ def test_a_file_that_is_not_there_and_a_folder(tmp_path: Path) -> None:
 def test_types_that_do_not_go_together(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": [1]}), tmp_path / "a.parquet")
     (tmp_path / "b.jsonl").write_bytes(jsonl([{"id": "x"}]))
-    with pytest.raises(TableError, match=r"b.jsonl: types that do not go together: .*id"):
+    with pytest.raises(TableError, match=r'b.jsonl: .* column "id" holds string here and int64 in .*a.parquet;'):
         Table([tmp_path / "a.parquet", tmp_path / "b.jsonl"])
+
+
+def test_whole_numbers_among_broken_ones_lose_no_digit(tmp_path: Path) -> None:
+    """An id too large for a broken number is an error that says where, whichever file comes first."""
+    (tmp_path / "a.jsonl").write_bytes(jsonl([{"id": 1.5}]))
+    (tmp_path / "b.jsonl").write_bytes(jsonl([{"id": 2**53 + 1}]))
+    pq.write_table(pa.table({"id": [2**53 + 1]}), tmp_path / "c.parquet")
+    for name in ("b.jsonl", "c.parquet"):
+        for order in ([tmp_path / "a.jsonl", tmp_path / name], [tmp_path / name, tmp_path / "a.jsonl"]):
+            with pytest.raises(TableError, match=rf'{name}: .*column "id" .*make them one type') as raised:
+                list(Table(order).batches())
+            assert "\n" not in str(raised.value)
+    assert Table([tmp_path / "b.jsonl", tmp_path / "c.parquet"]).schema.field("id").type == pa.int64()
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("index", [pa.int8(), pa.int32()])
+def test_a_dictionary_in_one_file_and_plain_text_in_another(tmp_path: Path, swapped: bool, index: pa.DataType) -> None:
+    some = pa.array(["x", "y", "x", None]).cast(pa.dictionary(index, pa.string()))
+    pq.write_table(pa.table({"text": some}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"text": ["z"]}), tmp_path / "b.parquet")
+    (tmp_path / "c.jsonl").write_bytes(jsonl([{"text": "w"}]))
+    paths = [tmp_path / "a.parquet", tmp_path / "b.parquet", tmp_path / "c.jsonl"]
+    table = Table(paths[::-1] if swapped else paths)
+    found = [text for batch in table.batches() for text in texts(batch, table.text_column()).to_pylist()]
+    assert sorted(found, key=str) == sorted(["x", "y", "x", None, "z", "w"], key=str)
+    alone = Table(paths[:1])
+    assert [text for batch in alone.batches() for text in texts(batch, "text").to_pylist()] == ["x", "y", "x", None]
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])

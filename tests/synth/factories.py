@@ -58,7 +58,7 @@ def _own(kind: str, first: str, second: str, third: str, fourth: str) -> dict[st
     if kind == "reasoning":
         thought = {"role": "assistant", "content": f"<think>{third}</think>{second}"}
         own = {"messages": [user, thought], "question": first, "reasoning": third, "answer": second}
-        return own | {"verified": None, "verification": None}
+        return own | {"verified": None, "verification": None, "pass_rate": None, "attempts": None}
     if kind == "dialogue":
         turn = {"speaker": "doctor", "text": second, "thought": third, "action": "ask", "argument": None}
         return {

@@ -30,7 +30,7 @@ EVERYTHING: dict[str, Any] = {
     "questions": {},
     "answers": {},
     "reasoning": {"hardest": 0.4, "verify": True},
-    "dialogues": {"max_turns": 4},
+    "dialogues": {"max_turns": 4, "rubric": {"criteria": 2, "written": 1}},
     "preferences": {"from": ALL_ORIGINS},
 }
 
@@ -98,11 +98,13 @@ async def play(
     topics: Sequence[str] = ("topic-one",),
     *,
     server: Mapping[str, Any] | None = None,
+    reward: Mapping[str, Any] | None = None,
     **spec: Any,
 ) -> Played:
     """Run the spec on one passage for each topic (its seed id, too) in ``folder``, and check what must always hold.
 
-    The same folder again resumes. ``server``: options of the fault server; ``spec``: top-level keys of the spec.
+    The same folder again resumes. ``server``: options of the fault server; ``reward``: the spec's reward model;
+    ``spec``: top-level keys of the spec.
     """
     folder.mkdir(exist_ok=True)
     seeds = [{"id": t, "text": f"PASSAGEMARK A text on {t}.", "license": "cc0-1.0", "source": "Book"} for t in topics]
@@ -115,7 +117,8 @@ async def play(
             "seed": 7,
             "license": "cc-by-4.0",
             "seeds": {"source": "seeds.jsonl"},
-            "models": {role: remote | {"model": model} for role, model in MODELS.items()},
+            "models": {role: remote | {"model": model} for role, model in MODELS.items()}
+            | ({"reward": dict(reward)} if reward else {}),
             "produce": dict(produce),
         }
         (folder / "spec.yaml").write_text(json.dumps(base | spec), "utf-8")
@@ -179,7 +182,9 @@ def _check_row(played: Played, kind: str, row: dict[str, Any]) -> None:
     assert row["generator"] in {entry.model for entry in calls} - {"judge-1"}
     scores = (row["quality"], row["complexity"], row["relevance"])
     assert (row["judge"], *scores) == (None,) * 4 if "unscored" in row["flags"] else row["judge"] == "judge-1"
-    assert (row["source"], row["source_license"]) == ("Book", "cc0-1.0")
+    records = {"items": ("medqa/items.jsonl", "mit"), "cases": ("agentclinic/train.jsonl", "mit")}
+    origin = records.get(played.setup.spec.seeds.kind, ("Book", "cc0-1.0"))
+    assert (row["source"], row["source_license"]) == origin
     assert row["language"] == played.setup.spec.language
     if kind == "preference":
         assert row["prompt"][-1]["role"] == "user"

@@ -24,6 +24,7 @@ MODELS = {
     "judge": "judge-1",
     "doctor": "doctor-1",
     "patient": "patient-1",
+    "weak": "weak-1",
 }
 
 
@@ -84,6 +85,11 @@ class Asked:
     def turn(self) -> int:
         """How often the doctor has spoken."""
         return len(re.findall(r"^Doctor: ", self.user, re.MULTILINE))
+
+    @property
+    def criterion(self) -> str:
+        """What a consultation is checked for."""
+        return self.user.rpartition("Criterion: ")[2].partition("\n")[0]
 
     @property
     def topic(self) -> str:
@@ -167,6 +173,21 @@ def _answers(asked: Asked) -> dict[str, list[str]]:
     return {"answers": [f"Answer {n} about {asked.topic} says what to do." for n in range(count)]}
 
 
+def opened(question: str, answer: str, convertible: str = "yes") -> dict[str, str]:
+    """The reply to a request for an open question."""
+    return {"convertible": convertible, "reason": "It stands alone.", "question": question, "answer": answer}
+
+
+def thinks(asked: Asked, answer: str) -> str:
+    """A native chain with its answer; tells its sample by the sampling seed."""
+    return f"<think>\nI weigh {asked.topic} in draft {asked.seed} and look at it once more.\n</think>\n\n{answer}"
+
+
+def given_answer(asked: Asked) -> str:
+    """What a judge is shown between the lines of equal signs."""
+    return asked.user.split("==========")[1].strip()
+
+
 DEFAULTS: dict[str, Handler] = {
     "department": lambda asked: {"department": "Cardiology"},
     "questions": _questions,
@@ -180,12 +201,26 @@ DEFAULTS: dict[str, Handler] = {
     ),
     "recover": lambda asked: {"answer": "The same conclusion."},
     "agree": lambda asked: {"verdict": "yes"},
+    "open_question": lambda asked: opened(f"Which drug helps in {asked.topic}?", "digoxin"),
+    "think": lambda asked: thinks(asked, "Digoxin."),
+    "check_answer": lambda asked: {"verdict": "yes" if "digoxin" in given_answer(asked).lower() else "no"},
+    "search": lambda asked: thinks(asked, "Digoxin."),
+    "rewrite": lambda asked: f"First I weigh {asked.topic}. Hmm, that does not hold, so I look again and see.",
+    "common_answer": _answers,
+    "weak_answer": lambda asked: {"answer": "Some diuretic, I would think."},
     "case": lambda asked: case(asked.topic),
     "patient": lambda asked: {"say": f"With {asked.topic} I feel the same after {asked.turn} of your turns."},
     "doctor": consultation,
     "diagnosis": lambda asked: {"verdict": "no"},
     "judge_dialogue": lambda asked: grade(7),
     "judge_turn": lambda asked: grade(8 if "stable angina" in asked.user else 4),
+    "rubric_write": lambda asked: {
+        "criteria": [
+            {"criterion": f"Asks about {asked.topic}, part {n}.", "points": 2 - 4 * (n % 2)}
+            for n in range(asked.schema["properties"]["criteria"]["maxItems"])
+        ]
+    },
+    "rubric_judge": lambda asked: {"explanation": "It says so.", "criteria_met": "synonym" in asked.criterion},
 }
 
 

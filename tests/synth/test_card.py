@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from synth.card import MEANING, MOST_SOURCES, CardFacts, code, render_card
+from synth.card import MEANING, MOST_SOURCES, CardFacts, code, pair_lengths, render_card
 from synth.rows import KINDS, SCHEMAS, kept_batch, rejected_batch
 from tests.synth.factories import make_rejected, make_row, make_spec
 
@@ -192,3 +192,29 @@ def test_the_card_tells_how_questions_were_gated_and_what_was_not_checked() -> N
     assert f"Questions at least {spec.filters.dedup.questions} similar" in flat
     for limit in ("checks of their structure only", "without a judge's score", "must not be summed up"):
         assert limit in flat
+
+
+def test_how_long_the_sides_of_pairs_are() -> None:
+    facts = facts_with()
+    facts.lengths.clear()
+    sides = {"reward": [("one two three", "one"), ("one", "two"), ("one two", "one two three")], "a|b": [("a", "")]}
+    for origin, pairs in sides.items():
+        rows = [
+            make_row(
+                "preference",
+                f"{origin}{n}",
+                origin=origin,
+                chosen=[{"role": "assistant", "content": chosen}],
+                rejected=[{"role": "assistant", "content": rejected}],
+            )
+            for n, (chosen, rejected) in enumerate(pairs)
+        ]
+        facts.count_kept("preference", kept_batch("preference", rows))
+    assert pair_lengths(facts) == [
+        {"origin": "a|b", "rows": 1, "chosen": 1, "rejected": 0, "chosen_longer": 1.0},
+        {"origin": "reward", "rows": 3, "chosen": 2, "rejected": 1, "chosen_longer": 0.3333},
+    ]
+    _, body = split_card(render_card(make_spec(), facts))
+    assert [line for line in cells(body, "Filters") if "reward" in line[0]] == [["`reward`", "3", "2", "1", "33 %"]]
+    facts.lengths.clear()
+    assert "Models learn length" not in render_card(make_spec(), facts)

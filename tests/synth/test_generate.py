@@ -174,7 +174,7 @@ def test_a_mistake_in_a_template(spec: Path, name: str, text: str, pattern: str)
 
 
 @pytest.mark.usefixtures("untouched")
-@pytest.mark.parametrize("name", ["doctor", "patient", "judge_turn"])
+@pytest.mark.parametrize("name", ["doctor", "patient", "judge_turn", "rubric_judge"])
 def test_a_wrong_field_in_a_template(spec: Path, name: str) -> None:
     mine = spec.parent / "mine" / "dialogue"
     mine.mkdir(parents=True)
@@ -224,10 +224,6 @@ def test_an_output_that_cannot_be_written(spec: Path, at: str) -> None:
         (["--spec", "SPEC", "--shard", "1/two"], r"--shard 1/two: expected i/n"),
         (["--spec", "SPEC", "--shard", "-1/2"], r"--shard -1/2: expected i/n|--shard: expected one argument"),
         (["--spec", "SPEC", "--shard", "3/2", "--dry-run"], r"--shard 3/2: expected i/n"),
-        (
-            ["--spec", "SPEC", "--shard", "1/2", "--set", "budget.tokens=9"],
-            r"budget: .* one process; leave --shard or ",
-        ),
         (["--spec", "SPEC", "--limit", "0"], r"--limit: must be 1 or more"),
         (["--spec", "SPEC", "--limit", "-3"], r"--limit: must be 1 or more"),
         (["--spec", "SPEC", "--limit", "few"], r"--limit: invalid int value: 'few'"),

@@ -12,6 +12,7 @@ import pytest
 from synth.ask import seeded
 from synth.recipes.choice import choose_best
 from synth.rows import KINDS
+from synth.steps import RECIPES
 from tests.synth.played import (
     ANSWERS,
     BOTH,
@@ -43,10 +44,11 @@ from tests.synth.scripted import DEFAULTS, Asked, Script, doctor, grade, score
             "department questions score answers reasoning reward",
         ),
         (BOTH, "department questions score answers reasoning reward"),
-        ({"dialogues": {}}, "department case patient doctor judge_dialogue"),
+        ({"dialogues": {"rubric": None}}, "department case patient doctor judge_dialogue"),
+        ({"dialogues": {}}, "department case patient doctor judge_dialogue rubric_judge"),
         (
-            {"dialogues": {}} | pairs_from("dialogue_outcome"),
-            "department case patient doctor diagnosis judge_dialogue judge_turn",
+            {"dialogues": {"rubric": {"written": 2}}} | pairs_from("dialogue_outcome"),
+            "department case patient doctor diagnosis judge_dialogue judge_turn rubric_judge rubric_write",
         ),
     ],
 )
@@ -280,6 +282,7 @@ async def test_the_language_reaches_every_prompt(tmp_path: Path) -> None:
     produce = EVERYTHING | {"reasoning": HARD | {"verify": True}}
     played = await play(tmp_path, script, produce, ["topic-hard", "topic-easy"], language="de")
     asked = {asked.step: asked for asked in script.served}
-    assert set(asked) == set(DEFAULTS)
+    of_items = {*RECIPES["verified"]} - {*RECIPES["finemed"][:8]}
+    assert set(asked) == set(DEFAULTS) - of_items
     assert [step for step, one in asked.items() if not re.search(r"\bde\b", one.system)] == []
     assert {row["language"] for kind in KINDS for row in played.rows[kind]} == {"de"}

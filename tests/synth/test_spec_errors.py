@@ -153,7 +153,10 @@ WRONG: list[tuple[str, str, list[str]]] = [
     (
         "  answers:",
         "  preferences:\n    from:\n      - reward\n      - rewrd\n  answers:",
-        ["18: produce.preferences.from[1]: must be 'reasoning_over_answer', 'reward' or 'dialogue_outcome'"],
+        [
+            "18: produce.preferences.from[1]: must be 'reasoning_over_answer', 'reward', 'verified_over_unverified' or"
+            " 'dialogue_outcome'"
+        ],
     ),
     (
         "  answers:",

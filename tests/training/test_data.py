@@ -15,7 +15,8 @@ import pytest
 from synth.errors import UserError
 from synth.staging import sha256_of
 from training.config import Data
-from training.data import RESERVED, SFT_KINDS, in_departments, load_rows
+from training.data import SFT_KINDS, in_departments, load_rows
+from training.data_files import RESERVED
 
 TALK = [{"role": "user", "content": "Chest pain?"}, {"role": "assistant", "content": "Since when?"}]
 

@@ -12,7 +12,8 @@ from synth.errors import UserError
 from synth.rows import SCHEMAS
 from tests.training.conftest import needs_trl
 from training.config import OverLength
-from training.data import Lineage, Rows
+from training.data import Rows
+from training.data_files import Lineage
 from training.pairs import EMPTY, EQUAL, FILLED, LONG, PreparedPairs, prepare_pairs, report_pairs
 from training.templates import Template, choose_template
 

@@ -12,7 +12,8 @@ import pytest
 from synth.errors import UserError
 from tests.training.conftest import needs_trl, run_sft
 from training.config import OverLength
-from training.data import Lineage, Rows
+from training.data import Rows
+from training.data_files import Lineage
 from training.encode import IGNORED
 from training.estimate import packed
 from training.lengths import histogram, measure

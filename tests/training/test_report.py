@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from training.card import flat, render_card
-from training.data import Lineage
+from training.data_files import Lineage
 from training.lineage import Facts
 from training.report import plots, render_report
 

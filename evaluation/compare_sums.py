@@ -1,0 +1,116 @@
+"""What a blind comparison of data sets comes to: means and preferences with bootstrapped intervals, position bias.
+
+A preference of 0.5 means that neither is preferred. Its p is of an exact sign test over pairs, adjusted for the number
+of pairs of data sets (Holm).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from evaluation.blind import Compared, Scored, is_cut
+from evaluation.dataset_readers import Example
+from evaluation.statistics import holm, paired_bootstrap, sign_test, wilson
+
+Summary = dict[str, Any]
+MARKS = ("quality", "complexity", "relevance")
+
+
+def summarise(
+    names: Sequence[str],
+    samples: Sequence[Sequence[Example]],
+    scored: Sequence[Sequence[Scored]],
+    compared: Mapping[tuple[int, int], Sequence[Compared]],
+    seed: int,
+) -> Summary:
+    """Scores by data set, preferences by two of them, and the judge's position bias over all pairs."""
+    datasets = {
+        name: {
+            "sample": len(sample),
+            "unscored": sum(said.quality is None for said in verdicts),
+            "cut": sum(map(is_cut, sample)),
+            **{mark: _mean([getattr(said, mark) for said in verdicts], seed) for mark in MARKS},
+        }
+        for name, sample, verdicts in zip(names, samples, scored, strict=True)
+    }
+    preferences = [
+        {"first": names[one], "second": names[two], **preference(verdicts, seed)}
+        for (one, two), verdicts in compared.items()
+    ]
+    told = {str(at): pair["p"] for at, pair in enumerate(preferences) if pair["p"] is not None}
+    for at, adjusted in holm(told).items():
+        preferences[int(at)]["p_adjusted"] = adjusted
+    everything = [said for verdicts in compared.values() for said in verdicts]
+    return {"datasets": datasets, "preferences": preferences, "position": position_bias(everything)}
+
+
+def preference(verdicts: Sequence[Compared], seed: int) -> Summary:
+    """How far the first of two data sets is preferred: ``points`` with interval, pairs won, lost and undecided, p."""
+    points = [said.points for said in verdicts if said.points is not None]
+    return {
+        "points": _mean(points, seed),
+        "won": sum(point > 0.5 for point in points),
+        "lost": sum(point < 0.5 for point in points),
+        "undecided": sum(point == 0.5 for point in points),
+        "unscored": len(verdicts) - len(points),
+        "p": sign_test([point - 0.5 for point in points]) if points else None,
+    }
+
+
+def position_bias(verdicts: Sequence[Compared]) -> Summary | None:
+    """Of pairs with both verdicts, how many went to the same place twice; None where there is no such pair.
+
+    ``first``: the share of all decided verdicts that named what stood first; 0.5 for a judge without a habit.
+    """
+    both = [said for said in verdicts if said.points is not None]
+    if not both:
+        return None
+    flipped = sum(said.flipped for said in both)
+    named = [place for said in both for place in (said.ours_first, said.theirs_first) if place != "tie"]
+    return {
+        "flipped": {**asdict(wilson(flipped, len(both))), "n": len(both)},
+        "first": {**asdict(wilson(named.count("first"), len(named))), "n": len(named)} if named else None,
+    }
+
+
+def _mean(values: Sequence[float | None], seed: int) -> Summary | None:
+    given = [value for value in values if value is not None]
+    return {**asdict(paired_bootstrap(given, seed=seed)), "n": len(given)} if given else None
+
+
+def table(summary: Summary) -> str:
+    """The summary for a terminal."""
+    lines = [f"judge {summary['judge']}", ""]
+    for name, one in summary["datasets"].items():
+        duplicates, variety = one["duplicates"], one["diversity"]
+        lines += [
+            f"{name}: {duplicates['of']:,} examples, {one['sample']} judged ({one['unscored']} without a verdict)",
+            *(_line(f"  {mark}", one[mark]) for mark in MARKS),
+            f"  {'duplicates':24}{duplicates['share']:8.3f}",
+            f"  {'distinct 2-grams':24}{_number(variety['distinct_2'])}  of {variety['texts']} texts",
+            f"  {'self-BLEU':24}{_number(variety['self_bleu'])}",
+            *(_line(f"  {flag}", share) for flag, share in one["rules"].items()),
+            *(_line(f"  {flag}", share) for flag, share in (one["consultations"] or {}).items() if flag.islower()
+              and isinstance(share, dict)),
+            "",
+        ]  # fmt: skip
+    for pair in summary["preferences"]:
+        lines.append(_line(f"{pair['first']} over {pair['second']}", pair["points"]))
+        p = f", p {pair['p_adjusted']:.3g} (adjusted)" if "p_adjusted" in pair else ""
+        lines.append(f"  {pair['won']} won, {pair['lost']} lost, {pair['undecided']} undecided{p}")
+    if (position := summary["position"]) is not None:
+        lines += [_line("verdict flipped with order", position["flipped"])]
+        lines += [_line("first place named", position["first"])]
+    return "\n".join(lines)
+
+
+def _line(name: str, one: Summary | None) -> str:
+    if one is None:
+        return f"{name:26}{'—':>8}"
+    return f"{name:26}{one['value']:8.3f}  {one['low']:7.3f} –{one['high']:7.3f}  {one['n']:5}"
+
+
+def _number(value: float | None) -> str:
+    return f"{'—':>8}" if value is None else f"{value:8.3f}"

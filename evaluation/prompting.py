@@ -1,0 +1,62 @@
+"""How a question is put to a model: as a chat that asks for a last line, or as plain text to be continued.
+
+The chat is the template ``evaluation/mcq`` and stands for instructed models; the plain form is what log-likelihoods
+are taken of. Knows nothing about models.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+
+from evaluation.tasks import Question
+from synth.templates import Template, Templates, prompt_hash
+
+TEMPLATE = "evaluation/mcq"
+VARIABLES = frozenset({"question", "context", "options", "letters", "language"})
+
+_PLAIN = "Abstract: {context}\nQuestion: {question}\n{letter}. {option}\nAnswer:"
+"""The plain form, of which only the hash is needed here; :func:`plain` writes it."""
+
+
+@functools.cache
+def load_template(folder: Path | None = None) -> Template:
+    """Return the template of the chat, from a user's folder if it has one; UserError where it is not valid."""
+    return Templates(folder).load(TEMPLATE, VARIABLES)
+
+
+def chat(template: Template, question: Question, language: str = "English") -> list[dict[str, str]]:
+    """Return the messages that ask ``question``."""
+    return template.render(
+        question=question.question,
+        context=question.context,
+        options=[{"letter": letter, "text": text} for letter, text in question.options.items()],
+        letters=", ".join(question.options),
+        language=language,
+    )
+
+
+def chat_hash(template: Template, language: str = "English") -> str:
+    """Return 16 hex digits for the chat's prompt in a language."""
+    return hashlib.sha256(f"{prompt_hash([template])} {language}".encode()).hexdigest()[:16]
+
+
+def plain(question: Question) -> str:
+    """Return the text whose continuation is `` A``, `` B``, …: the form that lm-eval's ``medqa_4options`` has.
+
+    An abstract stands before it, as in lm-eval's ``pubmedqa``.
+    """
+    options = "".join(f"{letter}. {text}\n" for letter, text in question.options.items())
+    abstract = f"Abstract: {question.context}\n" if question.context else ""
+    return f"{abstract}Question: {question.question}\n{options}Answer:"
+
+
+def continuations(question: Question) -> list[str]:
+    """Return what may follow :func:`plain`, an entry an option, in order."""
+    return [f" {letter}" for letter in question.options]
+
+
+def plain_hash() -> str:
+    """Return 16 hex digits for the plain form."""
+    return hashlib.sha256(_PLAIN.encode()).hexdigest()[:16]

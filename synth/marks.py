@@ -1,0 +1,100 @@
+"""What reviewers said of rows: JSON lines of ``{"id": …, "mark": "keep" | "reject", "comment": …}``.
+
+The report's page saves such a file; `python -m synth.generate --marks FILE` takes it over into the run folder, where
+every later export finds it. Of several marks on a row the last one counts, and a new file leaves marks on other rows
+as they were. What a mark does to a row is told in :mod:`synth.curate`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from filters.text import storable
+from synth.errors import UserError
+
+FILE = "marks.jsonl"
+"""Name in the run folder."""
+_LONGEST = 10_000  # characters of a comment
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A reviewer's verdict on a row."""
+
+    id: str
+    mark: Literal["keep", "reject"]
+    comment: str = ""
+
+
+Marks = Mapping[str, Mark]
+"""By row id."""
+
+
+def read_marks(path: Path) -> dict[str, Mark]:
+    """Read a file of marks; lines without anything are left out.
+
+    Raises:
+        UserError: the file cannot be read, or a line is no mark.
+    """
+    try:
+        lines = path.read_text("utf-8").split("\n")  # not splitlines(): a comment may hold U+2028
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise UserError(f"{path}: marks cannot be read: {reason}; name the file that the report saved") from error
+    found: dict[str, Mark] = {}
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            mark = _mark(f"{path}:{number}", line)
+            found[mark.id] = mark
+    return found
+
+
+def marks_of(run: Path) -> dict[str, Mark]:
+    """The marks of a run folder; none where it has no file of them.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    path = run / FILE
+    return read_marks(path) if path.exists() else {}
+
+
+def take_over(marks: Marks, run: Path) -> None:
+    """Add marks to those of a run folder; a kill leaves the former file or the new one.
+
+    Raises:
+        UserError: the former file is damaged, or the folder cannot be written to.
+    """
+    path, aside = run / FILE, run / f".{FILE}.{os.getpid()}"
+    merged = {**marks_of(run), **marks}
+    text = "".join(json.dumps(asdict(mark), ensure_ascii=False) + "\n" for mark in merged.values())
+    try:
+        aside.write_text(text, encoding="utf-8")
+        os.replace(aside, path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _mark(where: str, line: str) -> Mark:
+    try:
+        said: Any = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where}: not JSON; each line must be {_FORM}") from error
+    if not isinstance(said, dict) or not isinstance(said.get("id"), str) or not said["id"]:
+        raise UserError(f"{where}: no id; each line must be {_FORM}")
+    if said.get("mark") not in ("keep", "reject"):
+        raise UserError(f"{where}: mark must be keep or reject, not {str(said.get('mark'))[:40]!r}")
+    comment = said.get("comment") or ""
+    if not isinstance(comment, str):
+        raise UserError(f"{where}: comment must be a text")
+    return Mark(storable(said["id"]), said["mark"], storable(comment)[:_LONGEST])
+
+
+_FORM = '{"id": "…", "mark": "keep" or "reject", "comment": "…"}'

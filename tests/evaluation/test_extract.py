@@ -1,0 +1,86 @@
+"""The extractor against hand-read replies, and what holds for any reply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evaluation.extract import extract
+from tests.evaluation.replies import ALONE, DRUGS, LINES, NOTHING, OTHERS, PUBLISHED, SENTENCES
+
+
+@pytest.mark.parametrize(("reply", "letter"), PUBLISHED)
+def test_replies_that_others_misread(reply: str, letter: str | None) -> None:
+    assert extract(reply, DRUGS).letter == letter
+
+
+@pytest.mark.parametrize("reply", LINES)
+def test_the_line_that_was_asked_for(reply: str) -> None:
+    assert extract(reply, DRUGS).letter == "C", extract(reply, DRUGS)
+
+
+@pytest.mark.parametrize("reply", SENTENCES)
+def test_sentences_that_commit_themselves(reply: str) -> None:
+    found = extract(reply, DRUGS)
+    assert found.letter == "C", found
+    assert found.how in ("sentence", "option", "line")
+
+
+@pytest.mark.parametrize("reply", ALONE)
+def test_nothing_but_an_option(reply: str) -> None:
+    assert extract(reply, DRUGS) == ("C", "alone")
+
+
+@pytest.mark.parametrize("reply", NOTHING)
+def test_no_answer_is_none(reply: str) -> None:
+    found = extract(reply, DRUGS)
+    assert found.letter is None, found
+    assert found.how in ("no answer", "contradiction", "unfinished reasoning")
+
+
+@pytest.mark.parametrize(("reply", "options", "letter"), OTHERS)
+def test_other_options(reply: str, options: Mapping[str, str], letter: str | None) -> None:
+    assert extract(reply, options).letter == letter
+
+
+def test_why_there_is_no_letter() -> None:
+    assert extract("<think>hm", DRUGS).how == "unfinished reasoning"
+    assert extract("Answer: B or C", DRUGS).how == "contradiction"
+    assert extract("It depends.", DRUGS).how == "no answer"
+
+
+PIECES = st.sampled_from(
+    ["Answer:", "answer is", "A", "I", "(C)", "\n", " ", "\\boxed{", "}", "**", "or", "<think>", "</think>", "Aspirin",
+     "option", "D.", "not", "##", "Final Response", "is correct", "E", "if", "?", ",", "|", "Ⅳ", "İ", "ﬁ"]
+)  # fmt: skip
+
+
+@given(st.one_of(st.text(max_size=200), st.lists(PIECES, max_size=25).map(" ".join)))
+@settings(max_examples=400, deadline=None)
+def test_any_text_gives_an_offered_letter_or_none(reply: str) -> None:
+    letter, how = extract(reply, DRUGS)
+    assert (letter in DRUGS) == (how in ("line", "sentence", "option", "alone"))
+    assert letter is None or letter in DRUGS
+
+
+FORMS = ["Answer: {letter}", "**Answer:** ({letter})", "The answer is {letter}. {text}.", "Answer: {text}", "{letter}) {text}",
+         "\\boxed{{{letter}}}", "I choose {text}.", "Option {letter} is correct.", "{letter}", "Final answer: {text} ({letter})"]  # fmt: skip
+
+
+@given(st.permutations(sorted(DRUGS)), st.sampled_from(sorted(DRUGS)), st.sampled_from(FORMS))
+@settings(max_examples=300, deadline=None)
+def test_another_order_of_the_options_gives_the_same_option(order: list[str], chosen: str, form: str) -> None:
+    shown = dict(zip("ABCD", (DRUGS[letter] for letter in order), strict=True))
+    letter = "ABCD"[order.index(chosen)]
+    assert extract(form.format(letter=letter, text=DRUGS[chosen]), shown).letter == letter
+
+
+@given(
+    st.sampled_from(["Answer: ", "Answer ", "**", "(", "the answer is ", "\\boxed{", "<think>", "if ", " I ", "is "])
+)
+@settings(max_examples=10, deadline=2000)
+def test_long_repetitions_take_no_time(piece: str) -> None:
+    extract(piece * 20_000, DRUGS)

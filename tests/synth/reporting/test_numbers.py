@@ -1,0 +1,227 @@
+"""Figures of the report against the same figures counted here, straight from Parquet and SQLite."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import random
+import sqlite3
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from synth.reporting.build import build
+from synth.reporting.shape import Histogram, Report
+from synth.spec import Spec
+from tests.synth.factories import make_rejected, make_row, make_spec, prose
+from tests.synth.reporting.conftest import Export
+
+STAGES = ["planned", "asked", "answered", "parsed", "made", "deduplicated", "judged", "kept"]
+
+
+@pytest.fixture(scope="module")
+def report(finished: Path) -> Report:
+    return build(finished)
+
+
+@pytest.fixture(scope="module")
+def rows(finished: Path) -> list[dict[str, Any]]:
+    return [
+        {**row, "kind": path.parent.name}
+        for path in sorted((finished / "export").glob("*/*.parquet"))
+        for row in pq.read_table(path).to_pylist()
+    ]
+
+
+@pytest.fixture(scope="module")
+def rejected(finished: Path) -> list[dict[str, Any]]:
+    return [
+        row for path in sorted((finished / "rejected").glob("*.parquet")) for row in pq.read_table(path).to_pylist()
+    ]
+
+
+def test_rows_by_kind(report: Report, rows: list[dict[str, Any]], finished: Path) -> None:
+    assert {one.kind: one.kept for one in report.kinds} == Counter(row["kind"] for row in rows)
+    for one in report.kinds:
+        assert one.planned == one.kept + one.rejected + one.failed + one.pending
+        assert one.kept == one.train + one.validation
+    assert report.finished
+    assert not report.notes
+
+
+def test_each_stage_is_the_one_before_less_what_ended_there(
+    report: Report, rows: list[dict[str, Any]], rejected: list[dict[str, Any]]
+) -> None:
+    stages = report.funnel.stages
+    assert [stage.name for stage in stages] == STAGES
+    for before, after in itertools.pairwise(stages):
+        assert after.rows == before.rows - after.lost
+        assert after.rows == sum(after.by_kind.values())
+    assert stages[-1].rows == len(rows)
+    planned = {one.kind for one in report.kinds}
+    assert sum(one.count for one in report.funnel.losses) == sum(row["kind"] in planned for row in rejected)
+    twins = sum(row["reason"].startswith("near_duplicate") for row in rejected if row["kind"] in planned)
+    assert next(stage.lost for stage in stages if stage.name == "deduplicated") == twins
+
+
+def test_costs_by_step_are_those_of_the_journals(report: Report, finished: Path) -> None:
+    questions: Counter[str] = Counter()
+    tokens = 0
+    for path in (finished / "journal").glob("*.sqlite"):
+        with contextlib.closing(sqlite3.connect(path)) as journal:
+            for step, into, out in journal.execute("SELECT step, tokens_in, tokens_out FROM entries"):
+                questions[step.partition("/")[0]] += 1
+                tokens += into + out
+    assert {one.step: one.questions for one in report.funnel.steps} == questions
+    assert sum(one.tokens_in + one.tokens_out for one in report.funnel.steps) == tokens
+    assert (report.funnel.tokens_in or 0) + (report.funnel.tokens_out or 0) == tokens
+    assert sum(one.share for one in report.funnel.steps) == pytest.approx(1)
+
+
+def test_reading_leaves_the_journals_as_they_are(finished: Path) -> None:
+    before = {path.name: path.read_bytes() for path in (finished / "journal").iterdir()}
+    build(finished)
+    assert {path.name: path.read_bytes() for path in (finished / "journal").iterdir()} == before
+
+
+def histogram(report: Report, kind: str, name: str) -> Histogram:
+    return next(one for one in report.scores.histograms if (one.kind, one.name) == (kind, name))
+
+
+@pytest.mark.parametrize("kind", ["sft", "reasoning", "dialogue", "preference"])
+def test_histograms_of_scores(report: Report, rows: list[dict[str, Any]], kind: str) -> None:
+    given = Counter(row["quality"] for row in rows if row["kind"] == kind and row["quality"] is not None)
+    found = histogram(report, kind, "quality")
+    assert {int(label): n for label, n in zip(found.labels, found.counts, strict=True) if n} == given
+    assert found.mean == pytest.approx(sum(score * n for score, n in given.items()) / given.total())
+
+
+def test_coverage_of_departments_and_traits(report: Report, rows: list[dict[str, Any]]) -> None:
+    departments = next(one for one in report.coverage if one.dimension == "department")
+    assert {place.value: place.kept for place in departments.places} == Counter(row["department"] for row in rows)
+    traits = [json.loads(row["persona"])["temperament"] for row in rows if row["kind"] == "dialogue"]
+    shown = next(one for one in report.coverage if one.dimension == "patient: temperament")
+    assert {place.value: place.kept for place in shown.places if place.kept} == Counter(traits)
+    assert sum(place.planned or 0 for place in shown.places) == pytest.approx(len(traits))
+
+
+def test_flags_with_the_words_they_rest_on(report: Report, rows: list[dict[str, Any]]) -> None:
+    counted = Counter(flag for row in rows for flag in set(row["flags"]))
+    assert {one.flag: one.rows for one in report.safety.flags} == {k: n for k, n in counted.items() if k != "phi"}
+    by_id = {row["id"]: row for row in rows}
+    shown = [example for flag in report.safety.flags for example in flag.examples]
+    assert shown
+    for example in shown:
+        marked = [piece.text for piece in example.pieces if piece.mark]
+        assert any(text.strip() in (one["text"] or "") for one in by_id[example.id]["evidence"] for text in marked)
+
+
+def test_pairs_by_origin(report: Report, rows: list[dict[str, Any]]) -> None:
+    pairs = [row for row in rows if row["kind"] == "preference"]
+    assert {one.origin: one.rows for one in report.pairs} == Counter(row["origin"] for row in pairs)
+    for one in report.pairs:
+        margins = [row["margin"] for row in pairs if row["origin"] == one.origin]
+        assert one.margin.mean == pytest.approx(sum(margins) / len(margins))
+        assert one.against == sum(margin < 0 for margin in margins)
+
+
+def test_samples_say_where_rows_come_from(report: Report, rows: list[dict[str, Any]]) -> None:
+    by_id = {row["id"]: row for row in rows}
+    assert {group.name for group in report.groups} == {"random", "worst", "borderline"}
+    for sample in (sample for group in report.groups for sample in group.samples):
+        row = by_id[sample.id]
+        assert sample.provenance.tokens_out == row["tokens_out"]
+        assert sample.provenance.calls == len(row["calls"])
+        assert sample.provenance.usd == 0.0  # the journals know all its calls, and the model has no price
+        assert sample.seed
+    worst, border = ({s.id for s in g.samples} for g in report.groups if g.name != "random")
+    assert not worst & border
+    lowest = max(by_id[one]["quality"] for one in worst)
+    assert all(by_id[one]["quality"] >= lowest for one in border)
+
+
+def test_a_near_duplicate_is_shown_word_by_word(export: Export) -> None:
+    text = prose(random.Random(1), 60)
+    rows = [make_row("sft", "a", instruction=text, response="first answer"),
+            make_row("sft", "b", instruction=text, response="second answer")]  # fmt: skip
+    spec = make_spec(filters={"dedup": {"ngram": "word:3", "rows": 0.7}, "phi": None})
+    report = build(export({"sft": rows}, spec=spec))
+    assert report.duplicates.dropped == report.duplicates.clusters == 1
+    (twin,) = report.duplicates.largest[0].twins
+    assert {(piece.text.strip(), piece.mark) for piece in twin.diff if piece.mark} == {
+        ("first", "removed"),
+        ("second", "added"),
+    }
+
+
+def test_votes_that_disagree_come_first_among_borderline_rows(export: Export) -> None:
+    def votes(*quality: int) -> list[dict[str, int]]:
+        return [{"quality": one, "complexity": 5, "relevance": 3} for one in quality]
+
+    rows = [make_row("sft", f"s{n}", quality=6, votes=votes(6, 6, 6)) for n in range(8)]
+    rows += [
+        make_row("sft", "bad", quality=1, votes=votes(1, 1, 1)),
+        make_row("sft", "torn", quality=9, votes=votes(1, 9, 9)),
+    ]
+    rows += [make_row("sft", f"t{n}", quality=2, votes=votes(2, 2, 2)) for n in range(4)]
+    report = build(export({"sft": rows}))
+    border = next(group for group in report.groups if group.name == "borderline")
+    assert border.samples[0].seed_id == "torn"
+    alpha = {(one.kind, one.score): one for one in report.scores.agreement}
+    assert alpha["sft", "quality"].rows == 14
+    assert alpha["sft", "quality"].same == pytest.approx(13 / 14)
+
+
+def test_contamination_by_benchmark_with_the_matched_words(tmp_path: Path, export: Export) -> None:
+    question = (
+        "A 54-year-old man with crushing substernal chest pain radiating to the left arm collapses in the waiting room"
+    )
+    options = {"A": "Aspirin", "B": "Heparin", "C": "Insulin", "D": "Warfarin"}
+    item = {"question": question, "options": options, "answer": "Aspirin", "answer_idx": "A", "meta_info": "step1"}
+    (tmp_path / "medqa.jsonl").write_text(json.dumps(item) + "\n")
+    messages = [
+        {"role": "user", "content": f"Tell me: {question}?"},
+        {"role": "assistant", "content": "Call for help."},
+    ]
+    spec: Spec = make_spec(
+        filters={"dedup": None, "phi": None, "decontaminate": {"against": [str(tmp_path / "medqa.jsonl")]}}
+    )
+    report = build(export({"sft": [make_row("sft", "a", messages=messages), make_row("sft", "b")]}, spec=spec))
+    (found,) = report.safety.contamination
+    assert found.rows == 1
+    marked = "".join(piece.text for piece in found.examples[0].pieces if piece.mark)
+    assert "crushing substernal chest pain" in marked
+    assert marked in messages[0]["content"]
+
+
+def test_rejections_fall_into_their_stages(export: Export) -> None:
+    rejected = [
+        make_rejected("sft", "a", reason="refusal"),
+        make_rejected("sft", "b", reason="timeout", status="failed"),
+        make_rejected("sft", "c", step="score", reason="case_specific"),
+        make_rejected("sft", "d", step="gate", reason="near_duplicate_question"),
+        make_rejected("sft", "e", step="judge_dialogue", reason="unscored"),
+        make_rejected("question", "f", step="score", reason="not_chosen"),
+    ]
+    spec = make_spec(filters={"dedup": None, "phi": None, "quality": {"min_quality": 5}})
+    rows = [make_row("sft", "g"), make_row("sft", "h", quality=2)]
+    report = build(export({"sft": rows}, rejected, spec=spec, planned={"sft": 9}))
+    lost = {stage.name: stage.lost for stage in report.funnel.stages}
+    assert lost == {
+        "planned": 0,
+        "asked": 2,
+        "answered": 1,
+        "parsed": 1,
+        "made": 1,
+        "deduplicated": 1,
+        "judged": 2,
+        "kept": 0,
+    }
+    assert report.funnel.stages[-1].rows == 1
+    assert not report.finished
+    assert [one.kind for one in report.funnel.byproducts] == ["question"]
+    assert histogram(report, "sft", "quality").dropped[1] == 1

@@ -1,0 +1,164 @@
+"""Figures of report.json counted once more from the files of a run, with plain pandas and none of the report's code."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+KINDS = ["sft", "reasoning", "dialogue", "preference"]
+SCORES = ["quality", "complexity", "relevance"]
+
+
+@pytest.fixture(scope="module")
+def report(finished: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((finished / "report.json").read_text("utf-8"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def kept(finished: Path) -> pd.DataFrame:
+    paths = sorted(finished.glob("export/*/*.parquet"))
+    return pd.concat([pd.read_parquet(path).assign(kind=path.parent.name) for path in paths], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def gone(finished: Path) -> pd.DataFrame:
+    return pd.concat([pd.read_parquet(path) for path in finished.glob("rejected/*.parquet")], ignore_index=True)
+
+
+def words(text: str | None) -> int:
+    """Words of prose in Latin letters."""
+    return len(re.findall(r"\w+", text or ""))
+
+
+def side(messages: Any) -> int:
+    return sum(words(one["content"]) for one in messages)
+
+
+def test_kinds(report: dict[str, Any], kept: pd.DataFrame, gone: pd.DataFrame, finished: Path) -> None:
+    manifest = json.loads((finished / "export" / "manifest.json").read_text("utf-8"))
+    status = gone.groupby(["kind", "status"]).size()
+    assert {one["kind"] for one in report["kinds"]} == set(KINDS)
+    for one in report["kinds"]:
+        kind = one["kind"]
+        assert one["kept"] == (kept["kind"] == kind).sum()
+        for split in ("train", "validation"):
+            files = finished.glob(f"export/{kind}/{split}-*.parquet")
+            assert one[split] == sum(len(pd.read_parquet(path, columns=["id"])) for path in files)
+        assert one["rejected"] == status.get((kind, "rejected"), 0)
+        assert one["failed"] == status.get((kind, "failed"), 0)
+        assert one["planned"] == manifest["rows"][kind]["planned"]
+
+
+def test_losses(report: dict[str, Any], gone: pd.DataFrame) -> None:
+    counted = gone.groupby(["kind", "step", "reason"]).size().to_dict()
+    losses = [*report["funnel"]["losses"], *report["funnel"]["byproducts"]]
+    assert {(one["kind"], one["step"], one["reason"]): one["count"] for one in losses} == counted
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_scores(report: dict[str, Any], kept: pd.DataFrame, gone: pd.DataFrame, score: str) -> None:
+    curated = gone[(gone["step"] == "curation") & gone["kind"].isin(KINDS)]
+    dropped = curated.assign(score=[json.loads(text).get(score) for text in curated["payload"]])
+    found = {one["kind"]: one for one in report["scores"]["histograms"] if one["name"] == score}
+    for kind, rows in kept.groupby("kind"):
+        given = rows[score].dropna()
+        one = found[str(kind)]
+        bins = [int(label) for label in one["labels"]]
+        assert one["counts"] == [int((given == value).sum()) for value in bins]
+        lost = dropped.loc[dropped["kind"] == kind, "score"]
+        assert one["dropped"] in ([], [int((lost == value).sum()) for value in bins])
+        assert bool(one["dropped"]) or not len(lost.dropna())
+        assert one["missing"] == rows[score].isna().sum()
+        assert (one["mean"], one["median"]) == pytest.approx((given.mean(), given.median()))
+
+
+def test_heat_maps(report: dict[str, Any], kept: pd.DataFrame) -> None:
+    across = {"quality (rows) by complexity (columns)": "quality", "department (rows) by quality (columns)": "department"}
+    assert {grid["name"] for grid in report["scores"]["grids"]} == set(across)
+    for grid in report["scores"]["grids"]:
+        down = across[grid["name"]]
+        right = "complexity" if down == "quality" else "quality"
+        for name, counts in zip(grid["rows"], grid["counts"], strict=True):
+            rows = kept[kept[down].astype(str).str.removesuffix(".0") == name]
+            assert counts == [int((rows[right] == int(column)).sum()) for column in grid["columns"]]
+
+
+@pytest.mark.parametrize("dimension", ["department", "subdepartment"])
+def test_coverage(report: dict[str, Any], kept: pd.DataFrame, dimension: str) -> None:
+    (one,) = [one for one in report["coverage"] if one["dimension"] == dimension]
+    known = kept.dropna(subset=[dimension])
+    means = known.groupby(dimension)[["quality", "complexity"]].mean()
+    counts = known[dimension].value_counts()
+    assert {place["value"]: place["kept"] for place in one["places"]} == counts.to_dict()
+    for place in one["places"]:
+        assert place["share"] == pytest.approx(counts[place["value"]] / counts.sum())
+        assert place["quality"] == pytest.approx(means.loc[place["value"], "quality"])
+        assert place["complexity"] == pytest.approx(means.loc[place["value"], "complexity"])
+
+
+def test_difficulty(report: dict[str, Any], kept: pd.DataFrame) -> None:
+    (one,) = [one for one in report["coverage"] if one["dimension"] == "difficulty"]
+    bands = pd.cut(kept["complexity"], [0, 3, 7, 10]).value_counts(sort=False)
+    assert [place["kept"] for place in one["places"]] == [count for count in bands if count]
+
+
+def test_flags(report: dict[str, Any], kept: pd.DataFrame) -> None:
+    safety = report["safety"]
+    assert safety["flagged"] == (kept["flags"].map(len) > 0).sum()
+    each = kept.explode("flags").dropna(subset=["flags"]).drop_duplicates(["id", "kind", "flags"])
+    for one in safety["flags"]:
+        rows = each[each["flags"] == one["flag"]]
+        assert one["rows"] == len(rows)
+        assert one["by_kind"] == rows["kind"].value_counts().to_dict()
+        assert one["share"] == pytest.approx(len(rows) / len(kept))
+    assert {one["flag"] for one in safety["flags"]} == set(each["flags"]) - {"phi"}
+
+
+def test_duplicates(report: dict[str, Any], kept: pd.DataFrame, gone: pd.DataFrame) -> None:
+    rows = gone[gone["kind"].isin(KINDS)]
+    curated = rows[rows["step"] == "curation"]
+    twins = curated[curated["reason"].isin(["near_duplicate", "duplicate_id", "paraphrase"])]
+    found = report["duplicates"]
+    assert found["dropped"] == len(twins) > 0
+    assert found["share"] == pytest.approx(len(twins) / (len(kept) + len(curated)))
+    assert found["questions"] == (rows["reason"] == "near_duplicate_question").sum()
+    around = pd.Series([list(one)[0]["fact"] for one in twins["evidence"]], index=twins["kind"])
+    assert found["clusters"] == len(set(zip(around.index, around, strict=True)))
+
+
+def test_lengths(report: dict[str, Any], kept: pd.DataFrame) -> None:
+    answers = kept[kept["kind"] == "sft"]["response"].map(words)
+    (one,) = [one for one in report["texts"] if one["kind"] == "sft"]
+    assert one["words"]["mean"] == pytest.approx(answers.mean())
+    assert one["words"]["median"] == pytest.approx(answers.median())
+    turns = kept[kept["kind"] == "dialogue"]["turns"].map(len)
+    (talk,) = [one for one in report["texts"] if one["kind"] == "dialogue"]
+    assert talk["turns"]["mean"] == pytest.approx(turns.mean())
+
+
+def test_pairs(report: dict[str, Any], kept: pd.DataFrame) -> None:
+    pairs = kept[kept["kind"] == "preference"]
+    pairs = pairs.assign(won=pairs["chosen"].map(side), lost=pairs["rejected"].map(side))
+    for origin, rows in pairs.groupby("origin"):
+        (one,) = [one for one in report["pairs"] if one["origin"] == origin]
+        assert one["rows"] == len(rows)
+        assert one["longer"] == pytest.approx((rows["won"] > rows["lost"]).mean())
+        assert (one["chosen_words"], one["rejected_words"]) == pytest.approx((rows["won"].mean(), rows["lost"].mean()))
+        assert one["margin"]["mean"] == pytest.approx(rows["margin"].mean())
+
+
+def test_agreement_of_votes(report: dict[str, Any], kept: pd.DataFrame) -> None:
+    """Share of rows with equal votes and the mean spread; alpha has tests of its own."""
+    for one in report["scores"]["agreement"]:
+        votes = [[vote[one["score"]] for vote in row] for row in kept.loc[kept["kind"] == one["kind"], "votes"]]
+        several = [given for row in votes if len(given := [vote for vote in row if vote is not None]) > 1]
+        assert one["rows"] == len(several)
+        assert one["same"] == pytest.approx(sum(all(a == b for a, b in combinations(row, 2)) for row in several) / len(several))
+        assert one["spread"] == pytest.approx(sum(max(row) - min(row) for row in several) / len(several))
