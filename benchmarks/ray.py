@@ -5,7 +5,7 @@
 Near-duplicates: the corpus of :mod:`benchmarks.dedup`; wall seconds of ``python -m filters.dedup`` and of
 ``python -m synth.ray_curation`` on a cluster of one node with all cores, which is up already. Both write the rows that
 stay; that they are the same rows is checked. Asking: a run without its export, on clusters whose nodes have one core
-each, once against a server that takes 200 ms for a reply (nodes wait), once against one that answers at once (nodes
+each, once against a server that takes 500 ms for a reply (nodes wait), once against one that answers at once (nodes
 compute). Server and nodes share the cores of this machine, so on few cores the second case cannot gain.
 """
 
@@ -56,7 +56,7 @@ def main() -> None:
         duplicates = _duplicates(Path(folder), options.documents, options.rounds)
         asking = {
             name: _asking(Path(folder) / name, options.seeds, *server)
-            for name, server in {"waiting": ("--latency-ms", "200"), "computing": ()}.items()
+            for name, server in {"waiting": ("--latency-ms", "500"), "computing": ()}.items()
         }
     save("ray", {"duplicates": duplicates, "asking": {"seeds": options.seeds, "in_flight": IN_FLIGHT, **asking}})
 

@@ -1,18 +1,21 @@
 """Test-time training: what it costs beside its floor and beside the published procedure, and what it does to answers.
 
     python -m benchmarks.ttt --part cost
+    python -m benchmarks.ttt --part evaluation
     python -m benchmarks.ttt --part reference
     python -m benchmarks.ttt --part effect --pool datasets_out/cardiology --data DATA --tasks medqa medmcqa --items 100
     python -m benchmarks.ttt --part positive --data DATA --tasks medqa --items 50
 
 ``cost``: the packaged model, one neighbour and one step a question. The floor is one forward and backward of the
-neighbour, unpadded, by transformers alone. Generation of 256 tokens for eight questions with and without.
+neighbour, unpadded, by transformers alone.
+``evaluation``: the same model writes 256 tokens for each of eight questions, with and without.
 ``reference``: a random Llama of 19 million weights, for the padded step takes minutes on larger ones. Copy all
 weights, pad to 6,144 tokens, new Adam over all weights, one step, copy back; against ours on the same neighbour.
 ``effect``: log-likelihood answers of the packaged model as it is, with test-time training, and with random rows.
 ``positive``: the same with a pool of the test items themselves, near-copies kept: what must help if anything does.
 
-``cost`` and ``reference`` take their rows from a run over the fault server unless ``--pool`` names one.
+``cost``, ``evaluation`` and ``reference`` take their rows from a run over the fault server unless ``--pool`` names
+one.
 """
 
 from __future__ import annotations
@@ -41,7 +44,7 @@ TOKENS = 400
 """Length of the neighbour, as near to it as the pool has one."""
 NEW_TOKENS = 256
 QUESTIONS = 8
-ROUNDS = 5
+ROUNDS = 3
 PADDED = 6144
 LORA = "lora={r: 16, lora_alpha: 32, lora_dropout: 0.0}"
 
@@ -152,18 +155,21 @@ def generating(ours: Any) -> dict[str, Any]:
 
 def cost(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     pool = arguments.pool or made_rows(work)
-    lora = learner(pool, work, LORA)
-    found = {"lora": training(lora), "generating": generating(lora)}
-    del lora
-    found["full"] = training(learner(pool, work, "lora=null", "trl.learning_rate=1e-5"))
-    one = found["lora"]
+    found = {
+        "lora": training(learner(pool, work, LORA)),
+        "full": training(learner(pool, work, "lora=null", "trl.learning_rate=1e-5")),
+    }
     met = {
-        "step": one["over_floor"] <= TARGET_STEP and found["full"]["over_floor"] <= TARGET_STEP,
-        "reset": one["reset_share"] <= TARGET_RESET and found["full"]["reset_share"] <= TARGET_RESET,
-        "memory": one["memory_over_weights"] <= TARGET_MEMORY,
-        "evaluation": found["generating"]["ratio"] <= TARGET_EVALUATION,
+        "step": all(one["over_floor"] <= TARGET_STEP for one in found.values()),
+        "reset": all(one["reset_share"] <= TARGET_RESET for one in found.values()),
+        "memory": found["lora"]["memory_over_weights"] <= TARGET_MEMORY,
     }
     return found | {"targets_met": met}
+
+
+def evaluation(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
+    found = generating(learner(arguments.pool or made_rows(work), work, LORA))
+    return found | {"target_met": found["ratio"] <= TARGET_EVALUATION}
 
 
 def random_llama(work: Path) -> Path:
@@ -271,7 +277,7 @@ def positive(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     return found | {"gain": gains, "target_met": all(gain > 0 for gain in gains.values())}
 
 
-PARTS = {"cost": cost, "reference": reference, "effect": effect, "positive": positive}
+PARTS = {"cost": cost, "evaluation": evaluation, "reference": reference, "effect": effect, "positive": positive}
 
 
 def main() -> int:

@@ -16,12 +16,13 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from evaluation.answers import Answers, read_answers
+from evaluation.benchmark_args import make_parser
 from evaluation.models import is_endpoint, load, run_name, weights_id
 from evaluation.runner import Ask, Settings, Watch, ask_endpoint, ask_weights
-from evaluation.tasks import PLACES, Task, load_task
+from evaluation.tasks import Task, load_task
 from synth.errors import ClinsynthError, UserError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     from training.run import QUIET
 
-    arguments = _parser().parse_args(argv)
+    arguments = make_parser().parse_args(argv)
     for variable, value in QUIET.items():
         os.environ.setdefault(variable, value)
     try:
@@ -206,67 +207,6 @@ def _line(out: Path, run: str, task: str) -> str:
 
 def _say(text: str) -> None:
     print(text, flush=True)
-
-
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one line, as all of ours are."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong and end with exit code 2."""
-        self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}; --help lists the options\n")
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-_positive.__name__ = "whole number from 1 on"
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="python -m evaluation.benchmark",
-        description="Ask a model multiple-choice questions, score it, hold it against a base.",
-        epilog="exit codes: 0 done · 2 bad arguments, data or model · 4 an endpoint refuses · 130 interrupted; the "
-        "same command goes on from the answers on disk",
-    )
-    data = os.environ.get("CLINSYNTH_DATA")
-    add = parser.add_argument
-    add("--model", required=True, help="a folder, a Hub repository, `packaged`, or a YAML file with a model")
-    add("--tasks", required=True, nargs="+", metavar="TASK", help=", ".join(PLACES))
-    add("--data", type=Path, default=Path(data) if data else None, help="benchmarks (default: CLINSYNTH_DATA)")
-    add("--out", type=Path, required=True, help="evaluation folder; several runs may share one")
-    add("--base", help="a model to hold it against, named as --model; asked as well, unless it has answered")
-    add("--name", help="the run's name (default: from --model)")
-    add("--trained-on", type=Path, nargs="+", default=[], metavar="PATH", help="training rows to search for the items")
-    add("--ttt", help="configuration of test-time training: adds its runs and their controls")
-    add(
-        "--controls",
-        nargs="+",
-        choices=("ttt", "random", "rag", "ttt+rag"),
-        default=["ttt", "random"],
-        help="with --ttt: how to answer beside the model alone (default: ttt random)",
-    )
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="a.b=c",
-        dest="overrides",
-        help="with --ttt: override a key of it",
-    )
-    add("--method", choices=("generate", "loglik"), default="generate", help="loglik is for base models")
-    add("--limit", type=_positive, help="items a task, the same for every model and seed")
-    add("--seeds", type=int, nargs="+", default=[0], help="orders of the options, and sampling (default: 0)")
-    add("--temperature", type=float, default=0.0, help="0: greedy (default)")
-    add("--top-p", type=float, default=1.0)
-    add("--max-new-tokens", type=_positive, default=2048, help="of a reply, reasoning included (default: 2048)")
-    add("--batch-size", type=_positive, default=8, help="of a model in this process (default: 8)")
-    add("--language", default="English", help="that the model is asked to write in")
-    return parser
 
 
 if __name__ == "__main__":

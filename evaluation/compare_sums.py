@@ -92,8 +92,8 @@ def table(summary: Summary) -> str:
             f"  {'distinct 2-grams':24}{_number(variety['distinct_2'])}  of {variety['texts']} texts",
             f"  {'self-BLEU':24}{_number(variety['self_bleu'])}",
             *(_line(f"  {flag}", share) for flag, share in one["rules"].items()),
-            *(_line(f"  {flag}", share) for flag, share in (one["consultations"] or {}).items() if flag.islower()
-              and isinstance(share, dict)),
+            *(_line(f"  {flag}", share) for flag, share in (one["consultations"] or {}).items()
+              if isinstance(share, dict)),
             "",
         ]  # fmt: skip
     for pair in summary["preferences"]:

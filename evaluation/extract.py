@@ -76,9 +76,11 @@ _IS_BEST = re.compile(
 )
 _DOUBT = re.compile(
     r"\b(?:if|unless|whether|were|might|could|may|some|many|most people|students?|tempt\w{0,6}|initial\w{0,4}"
-    r"|first glance|at first|would think|suppose|assum\w{0,4}|previous\w{0,3}"
+    r"|first glance|at first|would think|suppose"
+    r"|assum\w{0,4}|previous\w{0,3}"
     r"|hypothe\w{0,8}|otherwise|had|example|instead of|rather than|why|explain)\b"
-    r"|(?:\b(?:not|wrong\w{0,3}|incorrect\w{0,3}|mistak\w{0,6}|never|cannot|doubt|unlikely|no longer)\b|n['’]t\b)[^,;:]{0,40}$",
+    r"|(?:\b(?:not|wrong\w{0,3}|incorrect\w{0,3}|mistak\w{0,6}|never|cannot|doubt|unlikely|no longer)\b"
+    r"|n['’]t\b)[^,;:]{0,40}$",
     re.IGNORECASE,
 )
 _OPTION_LINE = re.compile(r"^[\s>#-]{0,6}[(\[]?([A-Za-z])[)\].:]", re.MULTILINE)

@@ -18,6 +18,7 @@ from training.models import PACKAGED
 
 _END = 1 << 20
 
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """Weights in this process."""

@@ -153,7 +153,7 @@ def _by_letter(letter: str, tail: str, options: Mapping[str, str]) -> str | None
     if _hedged(letter, tail, options):
         return CONTRADICTION
     own = options[letter].lower()
-    if mark and not closed and "." in mark[0] and after[0].islower() and not own.startswith(after[:4].lower()):
+    if mark and not closed and "." in mark[0] and after[0].islower() and not own.startswith(after[:4].strip().lower()):
         return letter if _WHY.match(after) else None
     if letter == "I" and not closed and (not mark or "," in mark[0]):
         return None

@@ -9,21 +9,27 @@ from __future__ import annotations
 
 import functools
 import re
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+
+from filters.phrasing import phrases
 
 _FILE = Path(__file__).parent / "data" / "consultation_concepts.txt"
 _GAP = r"(?:\W+\w+){0,4}?\W+"
 
-_PAIN = re.compile(
-    r"\b(?:pain\w*|ach(?:e|es|ed|ing|y)|hurt\w*|sore(?:ness)?|discomfort|tight(?:ness)?|pressure|heav(?:y|iness)|crushing|burning|squeezing"
-    r"|throb\w*|stabbing|agony|colic\w*|\w+ache|ach\w+|cramp\w*|\w+algia)\b",
-    re.IGNORECASE,
+_PAIN = phrases(
+    r"""
+    pain\w*|ach(?:e|es|ed|ing|y)|ach\w+|\w+ache|\w+algia|hurt\w*|sore(?:ness)?|discomfort|agony|colic\w*|cramp\w*
+    tight(?:ness)?|pressure|heav(?:y|iness)|crushing|burning|squeezing|throb\w*|stabbing
+    """
 )
 _PARTS = {
     "chest": r"chest|breastbone|sternum|ribs?|sternal|heart",
     "head": r"head|temples?|forehead|skull|headaches?|cephalalgia",
-    "abdomen": r"abdomen|abdominal|bell(?:y|ies)|tumm(?:y|ies)|stomach|gut|epigastri\w+|flank|groin|pelvi[cs]|bellyache|stomachache|tummy-?ache"
+    "abdomen": r"abdomen|abdominal|bell(?:y|ies)|tumm(?:y|ies)|stomach|gut|epigastri\w+|flank|groin|pelvi[cs]"
+    r"|bellyache|stomachache|tummy-?ache"
     r"|(?:right|left)\s+(?:upper|lower)\s+(?:quadrant|side)",
     "back": r"back|spine|lumbar|backache|loin|flank",
     "neck": r"neck|nape",
@@ -45,6 +51,9 @@ _LONE = {"headache": "head pain", "stomachache": "abdomen pain", "bellyache": "a
 _TIGHT = re.compile(r"tight|pressure|heav|burn|squeez|crush|cramp", re.IGNORECASE)
 NEAR = 6
 """Words that may stand between a pain and the part of the body that hurts."""
+_REACH = 60
+ABSENCE = "absence"
+"""The kind of words that deny the concept they are listed under ("dry cough": no sputum)."""
 
 RELATED: dict[str, tuple[str, ...]] = {
     "productive cough": ("cough", "sputum"),
@@ -58,6 +67,18 @@ RELATED: dict[str, tuple[str, ...]] = {
     "neck stiffness": ("stiffness",),
     "visual loss": ("blurred vision",),
     "chest X-ray": ("X-ray",),
+    "blood count": ("white cells", "blood test"),
+    "white cells": ("leukocytosis",),
+    "strength": ("weakness",),
+    "panic attacks": ("anxiety",),
+    "swollen joint": ("oedema", "joint pain"),
+    "morning stiffness": ("stiffness",),
+    "breast lump": ("lump",),
+    "neck lump": ("lump",),
+    "flashing lights": ("blurred vision",),
+    "high cholesterol": ("lipids",),
+    "blood pressure": ("hypertension",),
+    "loss of interest": ("low mood",),
     "coronary heart disease": ("heart attack",),
 }
 """What is told along with a concept: whoever told the first has told the others."""
@@ -71,7 +92,7 @@ class Found:
     end: int
     name: str
     kind: str
-    """symptom, condition, sign, test or exam."""
+    """symptom, condition, sign, test, exam or absence."""
 
 
 def concepts(text: str) -> list[Found]:
@@ -84,29 +105,39 @@ def _concepts(text: str) -> tuple[Found, ...]:
     found = _pains(text)
     lower = text.lower()
     for kind, name, firsts, pattern in _patterns():
-        if any(
-            first in lower for first in firsts
-        ):  # most spellings are in no sentence: a cheap look before the pattern
+        # most spellings are in no sentence: a cheap look before the pattern
+        if any(first in lower for first in firsts):
             found += (Found(match.start(), match.end(), name, kind) for match in pattern.finditer(text))
+    return tuple(_outer(found))
+
+
+def _outer(found: list[Found]) -> list[Found]:
+    """Those that are no part of a longer one, in order; words that deny something hide nothing within them."""
     found.sort(key=lambda f: (f.start, -f.end))
-    inner = [f for f in found if any(_inside(f, other) for other in found)]
-    return tuple(f for f in found if f not in inner)
-
-
-def _inside(one: Found, other: Found) -> bool:
-    """Whether ``one`` is a part of the longer ``other``."""
-    return other.start <= one.start and one.end <= other.end and other.end - other.start > one.end - one.start
+    kept: list[Found] = []
+    reach = -1
+    for _, group in groupby(found, key=lambda f: (f.start, f.end)):
+        same = list(group)
+        if same[0].end > reach:
+            kept += same
+        if any(f.kind != ABSENCE for f in same):
+            reach = max(reach, same[0].end)
+    return kept
 
 
 def _pains(text: str) -> list[Found]:
     parts = [(m.start(), m.end(), m.lastgroup or "") for m in _PART.finditer(text)]
+    starts = [start for start, _, _ in parts]
     found = []
     for match in _PAIN.finditer(text):
         word = match[0].lower().rstrip("s")
         if word in _LONE:
             found.append(Found(match.start(), match.end(), _LONE[word], "symptom"))
             continue
-        near = [(_words_between(text, match.start(), match.end(), s, e), s, e, name) for s, e, name in parts]
+        first, last = bisect_left(starts, match.start() - _REACH), bisect_right(starts, match.end() + _REACH)
+        near = [
+            (_words_between(text, match.start(), match.end(), s, e), s, e, name) for s, e, name in parts[first:last]
+        ]
         near = [part for part in near if part[0] <= NEAR]
         if near:
             _, start, end, name = min(near)

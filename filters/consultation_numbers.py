@@ -1,20 +1,33 @@
-"""Ages, durations and counted things in running text, in figures and in words. English only."""
+"""Ages, durations, frequencies and counted things in running text, in figures and in words. English only.
+
+Dates, weights and lengths are not read, nor sums ("a year and a half" is a year). What a number is said of stays with
+the caller; only ages know of others' ages and of earlier ones ("when I was 20").
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-_UNITS = dict(
-    zip(
-        ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"],
-        range(1, 20),
-        strict=True,
-    )
+from filters.phrasing import either
+
+_ONES = (
+    *("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen"),
+    *("fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
 )
-_TENS = dict(zip("twenty thirty forty fifty sixty seventy eighty ninety".split(), range(20, 100, 10), strict=True))  # noqa: SIM905
-_WORD = rf"(?:(?:{'|'.join(_TENS)})(?:[\s-](?:{'|'.join(list(_UNITS)[:9])}))?|{'|'.join(sorted(_UNITS, key=len, reverse=True))})"
+_UNITS = {word: value for value, word in enumerate(_ONES, start=1)}
+_TENS = {
+    word: value * 10
+    for value, word in enumerate(
+        ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"), start=2
+    )
+}
+_WORD = (
+    rf"(?:(?:{'|'.join(_TENS)})(?:[\s-](?:{'|'.join(list(_UNITS)[:9])}))?"
+    rf"|{'|'.join(sorted(_UNITS, key=len, reverse=True))})"
+)
 NUMBER = rf"(?:\d+(?:\.\d+)?|{_WORD})"
+"""Figures or a number word below a hundred."""
 _VAGUE = {
     "a couple of": 2,
     "a couple": 2,
@@ -37,7 +50,8 @@ _SPAN = {
     "year": 365,
 }
 _DURATION = re.compile(
-    rf"\b(?P<number>{NUMBER}|a\s+couple(?:\s+of)?|half\s+an?|an?)(?:\s*(?:-|to|or)\s*(?P<high>{NUMBER}))?[\s-]+(?P<unit>min(?:ute)?|hour|hr|day|night|week|fortnight|month|year|yr)s?\b",
+    rf"\b(?P<number>{NUMBER}|a\s+couple(?:\s+of)?|half\s+an?|an?)(?:\s*(?:-|to|or)\s*(?P<high>{NUMBER}))?"
+    r"[\s-]+(?P<unit>min(?:ute)?|hour|hr|day|night|week|fortnight|month|year|yr)s?\b",
     re.IGNORECASE,
 )
 _YESTERDAY = re.compile(
@@ -52,20 +66,28 @@ _DAYS = {
     "last month": 30.0,
     "last year": 365.0,
 }
-_COURSE = re.compile(
-    r"(?:\b(?:for|since|over|past|last|within|started|began|going\s+on|during|about|around|nearly|almost|roughly|maybe|it's\s+been|been|long|onset|duration|history\s+of)\W+(?:\w+\W+){0,4}?)$",
-    re.IGNORECASE,
+_COURSE = either(
+    r"""
+    \b(?:for|since|over|past|last|within|during|about|around|nearly|almost|roughly|maybe)\W+(?:\w+\W+){0,4}?$
+    \b(?:started|began|going on|it's been|been|long|onset|duration|history of)\W+(?:\w+\W+){0,4}?$
+    """
 )
-_AFTER = re.compile(r"^\W*(?:ago|now|back|history|earlier|of\s+\w+|duration)\b", re.IGNORECASE)
-_EPISODE = re.compile(
-    r"\b(?:last(?:s|ed|ing)?\s+(?:\w+\s+){0,2}?$|at\s+a\s+time|each|every|goes\s+away|go\s+away|within|after\s+(?:\w+\s+){0,2}?$|attack|episode|spell|rest\w*|per\b|in\s+$)",
-    re.IGNORECASE,
+_AFTER = either(r"^\W*(?:ago|now|back|history|earlier|of \w+|duration)\b")
+_EPISODE = either(
+    r"""
+    \blast(?:s|ed|ing)? (?:\w+ ){0,2}?$
+    \b(?:at a time|each|every|goes away|go away|within|attack|episode|spell|rest\w*|per\b)
+    \bafter (?:\w+ ){0,2}?$
+    \bin $
+    """
 )
+_EACH_AFTER = either(r"^\W*(?:at a time|each|every)")
+_NO_LENGTH = either(r"^[\s-]*(?:old|of age|follow|time|later|course)\b")
 
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """A length of time, ``text[start:end]``, in days; ``course`` is how long something has gone on, not one episode."""
+    """A length of time, ``text[start:end]``, in days; ``course``: how long something has gone on, not one episode."""
 
     start: int
     end: int
@@ -94,9 +116,9 @@ def durations(text: str) -> list[Duration]:
         after, before = text[match.end() :], text[: match.start()]
         unit = match["unit"].lower()
         unit = {"min": "minute", "hr": "hour", "yr": "year"}.get(unit, unit)
-        if value is None or re.match(r"[\s-]*(?:old|of\s+age|follow|time|later|course)\b", after, re.IGNORECASE):
+        if value is None or _NO_LENGTH.match(after):
             continue
-        episode = _EPISODE.search(before[-30:]) or re.match(r"\W*(?:at\s+a\s+time|each|every)", after)
+        episode = _EPISODE.search(before[-30:]) or _EACH_AFTER.match(after)
         course = not episode and bool(
             _COURSE.search(before[-40:]) or _AFTER.match(after) or not before.strip(" ,.'\"")
         )
@@ -106,10 +128,11 @@ def durations(text: str) -> list[Duration]:
     return found
 
 
-_COUNTED = re.compile(
-    rf"\b(?P<number>{NUMBER})\s+(?:\w+\s+)?(?P<noun>cigarettes?|packs?|beers?|drinks?|pints?|glass(?:es)?|units?|pregnanc\w+|children|kids|pounds|kilos|kg|lbs?|pillows?|flights?|blocks?|cups?|pack-years?|bottles?|puffs?)\b",
-    re.IGNORECASE,
+_NOUNS = (
+    "cigarettes?|packs?|pack-years?|puffs?|beers?|drinks?|pints?|glass(?:es)?|units?|bottles?|cups?"
+    "|pregnanc\\w+|children|kids|pounds|kilos|kg|lbs?|pillows?|flights?|blocks?"
 )
+_COUNTED = re.compile(rf"\b(?P<number>{NUMBER})\s+(?:\w+\s+)?(?P<noun>{_NOUNS})\b", re.IGNORECASE)
 
 
 def counted(text: str) -> dict[str, float]:
@@ -125,15 +148,30 @@ def counted(text: str) -> dict[str, float]:
     return found
 
 
+_NO_AGE = (
+    "%|kg|kilo|pound|lb|feet|foot|cm|week|month|day|hour|minute|time|percent|mg|pack|blocks?|miles?"
+    r"|and\s+a\s+half\s+(?:week|month)|to\s|-\s?\d|out|on\b|in\b|of\b|or\b|years?\s+(?!old|of)"
+    r"|(?:and|hundred|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|point)\b"
+)
+_IS = r"i'm|i\s+am|you're|you\s+are|he's|she's|he\s+is|she\s+is|aged?|age\s+(?:is|of)|turned|just\s+turned"
 _AGE = re.compile(
-    rf"\b(?:i'm|i\s+am|you're|you\s+are|he's|she's|he\s+is|she\s+is|aged?|age\s+(?:is|of)|turned|just\s+turned)\s+(?:only\s+|just\s+|now\s+|a\s+|an\s+)*(?P<one>{NUMBER})(?!\w|[\d.]*\s*(?:%|kg|kilo|pound|lb|feet|foot|cm|week|month|day|hour|minute|time|percent|mg|pack|and\s+a\s+half\s+(?:week|month)|to\s|-\s?\d|out\b|on\b|out|blocks?|miles?|in\b|of\b|or\b|years?\s+(?!old|of)|(?:and|hundred|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|point)\b))"
-    rf"|\b(?P<two>{NUMBER})[\s-]+years?[\s-]+(?:old|of\s+age)\b|\b(?P<three>\d{{1,3}})[\s-]?(?:y/?o|yo)\b|\byour\s+(?P<four>\d{{1,3}})(?:st|nd|rd|th)\s+birthday\b|\bat\s+(?P<five>\d{{1,3}}|{_WORD})\s*,\s*(?:you|i|it's)\b",
+    rf"\b(?:{_IS})\s+(?:only\s+|just\s+|now\s+|a\s+|an\s+)*(?P<one>{NUMBER})(?!\w|[\d.]*\s*(?:{_NO_AGE}))"
+    rf"|\b(?P<two>{NUMBER})[\s-]+years?[\s-]+(?:old|of\s+age)\b"
+    r"|\b(?P<three>\d{1,3})[\s-]?(?:y/?o|yo)\b"
+    r"|\byour\s+(?P<four>\d{1,3})(?:st|nd|rd|th)\s+birthday\b"
+    rf"|\bat\s+(?P<five>\d{{1,3}}|{_WORD})\s*,\s*(?:you|i|it's)\b",
     re.IGNORECASE,
 )
-_NOT_OWN = re.compile(
-    r"\b(?:when|since|until|before|after|at|was|were|over|under|above|below|than|from|between|almost|nearly|about\s+to|turning|if|people|patients|women|men|adults|children|anyone|everyone|most|my\s+(?!son|daughter|child|baby|boy|girl|little)\w+|his|her|their|began|started|first|ages?\s+\d+\s+(?:to|and))\b[^.!?]{0,25}$",
-    re.IGNORECASE,
+_NOT_OWN = either(
+    r"""
+    \b(?:when|since|until|before|after|at|was|were|over|under|above|below|than|from|between|if)\b[^.!?]{0,25}$
+    \b(?:almost|nearly|about to|turning|began|started|first|ages? \d+ (?:to|and))\b[^.!?]{0,25}$
+    \b(?:people|patients|women|men|adults|children|anyone|everyone|most|his|her|their)\b[^.!?]{0,25}$
+    \bmy (?!son|daughter|child|baby|boy|girl|little)\w+\b[^.!?]{0,25}$
+    """
 )
+_TURNED = either("^(?:aged?|turned)")
+_OF_US = either(r"\b(?:i|you|i've|you've)\b[^.]*$")
 
 
 def ages(text: str) -> list[tuple[int, int, float]]:
@@ -145,11 +183,42 @@ def ages(text: str) -> list[tuple[int, int, float]]:
         before = text[: match.start()]
         if value is None or not 0 < value <= 120 or (group != "five" and _NOT_OWN.search(before)):
             continue
-        if (
-            group == "one"
-            and re.match(r"aged?|turned", match[0], re.IGNORECASE)
-            and not re.search(r"\b(?:i|you|i've|you've)\b[^.]*$", before, re.IGNORECASE)
-        ):
+        if group == "one" and _TURNED.match(match[0]) and not _OF_US.search(before):
             continue
         found.append((match.start(), match.end(), value))
+    return found
+
+
+_TIMES_OF = r"(?:times|attacks|episodes|days|nights|evenings|mornings)"
+_RATE = re.compile(
+    rf"\b(?P<number>once|twice|thrice|(?:{NUMBER}|a\s+couple\s+of|several)\s+{_TIMES_OF})"
+    r"\s+(?:a|an|per|each|every|out\s+of\s+(?P<of>seven|7))\s*(?P<unit>hour|day|night|week|month|year)?\b",
+    re.IGNORECASE,
+)
+_EVERY = re.compile(
+    rf"\b(?:(?:every|each)\s+(?:single\s+)?(?:(?P<other>other|second)\s+|(?P<number>{NUMBER})\s+)?"
+    r"(?P<unit>hour|day|night|morning|evening|week|month|year)s?|(?P<adverb>daily|weekly|monthly|nightly))\b",
+    re.IGNORECASE,
+)
+_ADVERBS = {"daily": 1.0, "nightly": 1.0, "weekly": 1 / 7, "monthly": 1 / 30}
+_TIMES = {"once": 1.0, "twice": 2.0, "thrice": 3.0}
+
+
+def rates(text: str) -> list[float]:
+    """How often something is said to come, in times a day ("twice a month": 1/15)."""
+    found = []
+    for match in _RATE.finditer(text):
+        word = " ".join(match["number"].lower().split())
+        value = _TIMES.get(word) or number(word.rpartition(" ")[0])
+        unit = "week" if match["of"] else (match["unit"] or "").lower()
+        if value is not None and unit:
+            found.append(value / _SPAN[unit])
+    for match in _EVERY.finditer(text):
+        if match["adverb"]:
+            found.append(_ADVERBS[match["adverb"].lower()])
+            continue
+        every = 2.0 if match["other"] else number(match["number"]) if match["number"] else 1.0
+        unit = match["unit"].lower()
+        if every:
+            found.append(1 / (every * _SPAN["day" if unit in ("morning", "evening") else unit]))
     return found

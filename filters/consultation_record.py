@@ -10,39 +10,76 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from filters.consultation_concepts import Found, concepts, told_with
+from filters.consultation_concepts import ABSENCE, Found, concepts, told_with
 from filters.consultation_text import Sentence, clause_at, denied, imagined, of_others, sentences
 from filters.medicines import find_medicines
+from filters.phrasing import either, phrases
+from filters.terms import synonyms
 
 Evidence = dict[str, Any]
 
-LONGEST = 6000
+LONGEST = 4000
 """How many characters of a turn are read: rules look around every find, and a loop of a model may be endless."""
 
-_YES = re.compile(
-    r"\W*(?:(?:oh|um+|uh|well|hmm|er|ah|actually|doctor|so)\W+)*(?:yes|yeah|yep|yup|yea|i\s+do\b|i\s+have\b|i\s+did\b|correct|right\b|exactly"
-    r"|uh-huh|mm-?hmm|definitely|absolutely|of\s+course|it\s+does|it\s+is|a\s+(?:little|bit)|sometimes|occasionally|that's\s+right|indeed|sure"
-    r"|i\s+am\b|i\s+think\s+so|quite|very\s+much|always|often)",
-    re.IGNORECASE,
+_UNSURE = (
+    "know",
+    "remember",
+    "think",
+    "recall",
+    "notice",
+    "sure",
+    "understand",
+    "check",
+    "measure",
+    "like",
+    "want",
+    "mean",
 )
-_NO = re.compile(
-    r"\W*(?:(?:oh|um+|uh|well|hmm|er|ah|actually|doctor|so|thankfully|luckily)\W+)*(?:no\b(?!\s+(?:idea|doubt))|nope|nah|never\b|none\b|not\s+(?:really|at\s+all|that"
-    r"|any)|i\s+(?:don't|haven't|didn't|do\s+not|have\s+not)\b(?!\s+(?:know|remember|think|recall|notice|sure|understand|check|measure|like|want|mean))"
-    r"|nothing\s+like|neither\b|it\s+(?:doesn't|does\s+not|isn't|hasn't))",
-    re.IGNORECASE,
+_FIRST = r"\W*(?:(?:oh|um+|uh|well|hmm|er|ah|actually|doctor|so|thankfully|luckily)\W+)*"
+_YES = either(
+    rf"""
+    {_FIRST}(?:yes|yeah|yep|yup|yea|correct|right\b|exactly|uh-huh|mm-?hmm|definitely|absolutely|of course|indeed|sure)
+    {_FIRST}(?:i (?:do|have|did|am)\b|it does|it is|that's right|i think so|i'm afraid so)
+    {_FIRST}(?:a (?:little|bit)|sometimes|occasionally|quite|very much|always|often)
+    """
 )
-QUALIFIED = re.compile(
-    r"\b(?:now|right\s+now|at\s+the\s+moment|today|currently|when|while|if|only|except|until|before|unless|at\s+rest|resting|sitting|lying|at\s+night"
-    r"|always|usually|normally|constant\w*|all\s+the\s+time|any\s*more|anymore|there|yesterday|this\s+time|during|after|first|earlier|other|else|last"
-    r"|worse|better|spread\w*|radiat\w*|change\w*|severe|bad|much|really|this\s+morning|started|began|with\s+(?:the|it|this)|like\s+(?:this|that)"
-    r"|again|recent\w*|new|more|used\s+to|ago|at\s+first|initially|so\s+far|yet|together|caus\w+|relat\w+|due|because|from\s+(?:the|it)|related)\b",
-    re.IGNORECASE,
+_NO = either(
+    rf"""
+    {_FIRST}(?:no\b(?! (?:idea|doubt))|nope|nah|never\b|none\b|not (?:really|at all|that|any)|nothing like|neither\b)
+    {_FIRST}i (?:don't|haven't|didn't|do not|have not)\b(?! (?:{"|".join(_UNSURE)}))
+    {_FIRST}it (?:doesn't|does not|isn't|hasn't)
+    """
+)
+QUALIFIED = phrases(
+    r"""
+    now|right now|at the moment|today|currently|yesterday|this time|this morning|first|at first|initially|earlier|last
+    when|while|during|after|before|until|if|only|except|unless|so far|yet|ago|recent\w*|again|new|any\s*more|used to
+    at rest|resting|sitting|lying|at night|there|always|usually|normally|constant\w*|all the time
+    other|else|more|worse|better|severe|bad|much|really|change\w*|spread\w*|radiat\w*|started|began
+    with (?:the|it|this)|like (?:this|that)|together|caus\w+|relat\w+|due|because|from (?:the|it)
+    """
 )
 """Words with which a denial or an answer holds for a time, a place or a degree, and is not a plain yes or no."""
 
-NEUTRAL = {"appetite", "vision", "visual", "eyesight", "energy", "sleep", "memory", "hearing", "smell", "speech", "heartbeat",
-            "heartbeats", "thyroid", "cholesterol", "breathing"}  # fmt: skip
-_FINE = re.compile(r"\b(?:normal|fine|good|okay|ok|unchanged|same|all\s+right|well|usual)\b", re.IGNORECASE)
+NEUTRAL = frozenset(
+    {
+        "appetite",
+        "vision",
+        "visual",
+        "eyesight",
+        "energy",
+        "sleep",
+        "memory",
+        "hearing",
+        "smell",
+        "speech",
+        "heartbeat",
+    }
+    | {"heartbeats", "thyroid", "cholesterol", "breathing", "balance", "erections", "strength", "tone"}
+)
+"""Words that name no complaint by themselves: "my sleep is fine"."""
+_FINE = phrases(r"normal|fine|good|okay|ok|unchanged|same|all right|well|usual")
+_STEM = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +115,55 @@ class Talk:
     turns: list[Turn] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
 
-    def known_before(self, place: int) -> set[str]:
-        """Concepts that the patient told, or a result showed, before a turn; also what was asked and not denied."""
-        found: set[str] = set()
+    def before(self, place: int) -> Before:
+        """What was told and shown before a turn."""
+        earlier = self.turns[:place]
+        shown = "\n".join(t.text for t in earlier if t.speaker == "result" and not NOTHING_SHOWN.search(t.text))
+        told = "\n".join(t.text for t in earlier if t.speaker == "patient")
+        known: set[str] = set()
         for said in self.said:
             if said.turn < place and said.speaker != "doctor" and said.status in ("told", "about", "imagined"):
-                found |= told_with(said.found.name)
-        return found
+                known |= told_with(said.found.name)
+        seen, heard = _names(shown), _names(told)
+        return Before(shown, told, frozenset(seen), frozenset(heard), frozenset(known | seen), _stems(told + shown))
 
-    def shown_before(self, place: int) -> str:
-        """All results before a turn that hold something, in lower case."""
-        shown = [t.text for t in self.turns[:place] if t.speaker == "result" and not NOTHING_SHOWN.search(t.text)]
-        return "\n".join(shown).lower()
 
-    def told_before(self, place: int) -> str:
-        """All words of the patient before a turn, in lower case."""
-        return "\n".join(t.text for t in self.turns[:place] if t.speaker == "patient").lower()
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What stands before a turn of the doctor."""
+
+    shown: str
+    """All results that hold something."""
+    told: str
+    """All words of the patient."""
+    seen: frozenset[str]
+    """Concepts in results."""
+    heard: frozenset[str]
+    """Concepts in the patient's words, denied ones too."""
+    known: frozenset[str]
+    """Concepts that the patient told, or confirmed, or a result showed; also what was asked and not denied."""
+    stems: frozenset[str]
+
+    def worded(self, phrase: str) -> bool:
+        """Whether all longer words of a phrase, or one of its synonyms, were said or shown, by their stems."""
+        words = [word for word in re.findall(r"\w+", phrase.lower()) if len(word) > 2] or [phrase.lower()]
+        if all(word[:_STEM] in self.stems for word in words):
+            return True
+        text = (self.told + " " + self.shown).lower()
+        return any(
+            other in text and re.search(rf"\b{re.escape(other)}\b", text)
+            for other in synonyms(phrase)
+            if len(other) > 1
+        )
+
+
+def _names(text: str) -> set[str]:
+    return {name for line in text.split("\n") if line for f in concepts(line) for name in told_with(f.name)}
+
+
+def _stems(text: str) -> frozenset[str]:
+    """The beginnings of all words, of two to five letters."""
+    return frozenset(word[:n] for word in re.findall(r"\w+", text.lower()) for n in range(2, _STEM + 1))
 
 
 NOTHING_SHOWN = re.compile(r"\bnot done\b|no (?:finding|result)s? (?:is |was )?(?:recorded|available)", re.IGNORECASE)
@@ -150,6 +220,8 @@ def _said(turn: Turn, sentence: Sentence) -> list[Said]:
 def _status(turn: Turn, sentence: Sentence, found: Found) -> str:
     text = sentence.text
     negated = denied(text, found.start, found.end)
+    if found.kind == ABSENCE:
+        return "about" if negated or sentence.asks or imagined(text, found.start) else "denied"
     if of_others(text, found.start):
         return "others"
     if text[found.start : found.end].lower() in NEUTRAL:
@@ -173,7 +245,8 @@ def _answered(talk: Talk, turn: Turn) -> list[Said]:
         return []
     first = turn.sentences[0]
     status = "denied" if _NO.match(first.text) else "told" if _YES.match(first.text) else "about"
-    before = [said for said in talk.said if said.turn == turn.place - 1 and said.status in ("asked", "imagined")]
+    open_to_yes = ("asked", "imagined", "told") if status == "told" else ("asked", "imagined")
+    before = [s for s in talk.said if s.turn == turn.place - 1 and s.status in open_to_yes and s.found.kind != ABSENCE]
     asked = [s for s in talk.turns[turn.place - 1].sentences if s.asks]
     last = asked[-1].text if asked else ""
     found = [s for s in before if status != "denied" or s.sentence.text == last]

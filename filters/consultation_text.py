@@ -7,69 +7,98 @@ are not understood. Other languages give sentences and nothing else.
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
+
+from filters.phrasing import either, phrases
 
 _QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u00a0": " ", "\u2011": "-"})
 _ABBREVIATIONS = r"(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bSt)(?<!\be\.g)(?<!\bi\.e)(?<!\bvs)(?<!\bapprox)"
 _END = re.compile(
     rf"(?<=[.!?\u2026])[\"')\]]*{_ABBREVIATIONS}\s+(?=[\"'(\[*]?[A-Za-z0-9])|\n+|(?<=[\u3002\uff01\uff1f])"
 )
-_CLAUSE = re.compile(
-    r";|:|\s[\u2013\u2014-]{1,2}\s|\u2014|[,.]?\s\b(?:but|however|although|though|except|yet|whereas|while|apart from|other than)\b"
-    r"|,?\s(?:and|so|because|since)\s+(?=(?:i|i've|i'm|i'd|it|it's|he|she|they|we|you|there|there's|my|your)\b(?!\s*,))"
-    r"|,\s+(?=(?:i|i've|i'm|i'd|it|it's|he|she|you|you've|we|my|your|there's|there is|just|only)\s)"
-    r"|,\s+(?=(?:so|then|now|which)\b)",
-    re.IGNORECASE,
-)
-_DENIES = re.compile(
-    r"\b(?:no(?!\s+(?:doubt|wonder|matter|longer\s+than|more\s+than|idea)\b)|not(?!\s+(?:only|just|sure|certain))|never"
-    r"|none|nor|neither|without|den(?:y|ies|ied|ying)|\w+n't|cannot|absence\s+of|absent|free\s+of|negative\s+for|lacks?"
-    r"|ruled\s+out|rules?\s+out|nothing|nobody|hardly\s+any|zero|nil|stopped\s+having|no\s+longer|dont|didnt|havent)\b",
-    re.IGNORECASE,
-)
-_NOT_DENYING = re.compile(
-    r"\b(?:can't|cannot|couldn't|can\s+not|could\s+not)\b"  # inability is a complaint, not a denial
-    r"|\b(?:doesn't|does\s+not|didn't|don't|won't|isn't|not|hasn't)\s+(?:seem\s+to\s+)?(?:go|going|gone|stop\w*|help\w*|improve\w*"
-    r"|get|got|getting|clear\w*|ease\w*|settl\w*|let|resolv\w*|respond\w*|worr\w*|wait|ignore|hesitate|know|remember|think|want|like"
-    r"|be\s+able|sure|certain|related|due|caused|explain\w*|mean|matter|just|only)\b"
-    r"|\bno\s+(?:relief|change|improvement|idea|better|longer\s+able)\b|\bnothing\s+(?:helps?|works?|makes?|relieves?|seems?)\b"
-    r"|\bwhy\s+(?:don't|not)\b|\bnot\s+(?:enough|much|very|as|always|constant\w*|all)\b|^\s*no\s*[,.]\s*",
-    re.IGNORECASE,
-)
-_DENIED_AFTER = re.compile(
-    r"^\W*(?:(?:is|are|was|were|has|have|had)\s+(?:all\s+)?(?:been\s+)?)?(?:none|absent|negative|nil|denied|ruled\s+out|excluded"
-    r"|unlikely|gone|resolved|not\s+(?:present|there|seen|found|reported|noted))\b|^\W*(?:isn't|wasn't|aren't|weren't)\b"
-    r"|^\s*[-:]\s*(?:no|none|nil)\b|^\W*\?\s*(?:no|none|never)\b",
-    re.IGNORECASE,
-)
-_IMAGINED = re.compile(
-    r"\b(?:if|whether|in\s+case|should\s+(?:you|it|the|any|there|your)|unless|were\s+to|would\s+(?:be|mean|suggest|need|have)|might|may"
-    r"|could(?!n't)|watch\s+(?:out\s+)?for|look\s+out\s+for|looking\s+for|keep\s+an\s+eye|alert\s+for|warning\s+signs?"
-    r"|signs?\s+(?:such\s+as|like|of)|come\s+back|return\s+(?:if|for|to)|until|to\s+(?:check|see|rule|exclude|look|find|confirm|assess"
-    r"|prevent|avoid|reduce|lower|treat|help|relieve|control|ease|manage)|risk|prevent\w*|develop|typically|usually|often|commonly|can\s+(?:cause"
-    r"|be|lead|also|happen|include|come|result|give)|in\s+(?:some|many|most|such)\s+(?:people|patients|cases)|people\s+with|patients?\s+with"
-    r"|side\s+effects?|tends?\s+to|sometimes\s+(?:cause|lead|get)|or\s+any|any|rather\s+than|symptoms\s+include|wonder\w*|possible|possibly"
-    r"|happens?\s+when|occurs?\s+when|condition\s+(?:where|in\s+which)|means?\s+(?:that\s+)?(?:the|a|an|there)|in\s+general|suppose|would|when\s+you\s+(?:notice|develop|get)|such\s+as|like\s+to|let's|let\s+me"
-    r"|i'd|i'll|we'll|i\s+will|we\s+will|going\s+to|want\s+to|need\s+to|worried\s+about|afraid\s+of|concern\w*\s+(?:about|for)|tell\s+me|describe|please)\b",
-    re.IGNORECASE,
-)
-_OTHERS = re.compile(
-    r"\b(?:my|his|her|your|the|our)\s+(?:\w+\s+)?(?:mother|father|mom|mum|dad|parents?|brother|sister|siblings?|grand\w+|uncle|aunt"
-    r"|cousin|wife|husband|partner|girlfriend|boyfriend|son|daughter|children|kids?|friend|neighbou?r|colleague|family|wife's|husband's"
-    r"|mother's|father's|relatives?|roommate|boss)\b|\b(?:family\s+history|runs?\s+in\s+(?:the|my|your)\s+family|mother|father|grand\w+"
-    r"|sister|brother|mom|mum|dad|uncle|aunt|wife|husband)\b",
-    re.IGNORECASE,
-)
-_ASKS = re.compile(
-    r"^\W*(?:(?:and|so|okay|ok|now|well|alright|right|also|then|but)\W+)*(?:do|does|did|have|has|had|are|is|was|were|can|could|would|will"
-    r"|any|what|when|where|which|who|why|how)\b[^.!]*$",
-    re.IGNORECASE,
-)
+LONGEST = 300
+"""Characters of a sentence; a longer one is read in pieces, for a run without full stops would cost the square."""
 
+_SUBJECT = r"i|i've|i'm|i'd|it|it's|he|she|they|we|you|you've|there|there's|there is|my|your"
+_CLAUSE = either(
+    rf"""
+    ;|:|\s[\u2013\u2014-]{{1,2}}\s|\u2014
+    [,.]?\s\b(?:but|however|although|though|except|yet|whereas|while|apart from|other than)\b
+    ,?\s(?:and|so|because|since) (?=(?:{_SUBJECT})\b(?!\s*,))
+    , (?=(?:{_SUBJECT}|just|only)\s)
+    , (?=(?:so|then|now|which)\b)
+    """
+)
+_DENIES = phrases(
+    r"""
+    no(?! (?:doubt|wonder|matter|longer than|more than|idea)\b)
+    not(?! (?:only|just|sure|certain))
+    never|none|nor|neither|without|\w+n't|cannot|dont|didnt|havent|nothing|nobody|zero|nil
+    den(?:y|ies|ied|ying)|absence of|absent|free of|negative for|lacks?|ruled out|rules? out
+    hardly any|stopped having|no longer
+    """
+)
+_NOT_DENYING = either(
+    r"""
+    \b(?:can't|cannot|couldn't|can not|could not)\b
+    \b(?:doesn't|does not|didn't|don't|won't|isn't|not|hasn't) (?:seem to )?(?:go|going|gone|stop\w*|help\w*)\b
+    \b(?:doesn't|does not|didn't|don't|won't|isn't|not|hasn't) (?:seem to )?(?:improve\w*|get|got|getting|clear\w*)\b
+    \b(?:doesn't|does not|didn't|don't|won't|isn't|not|hasn't) (?:ease\w*|settl\w*|let|resolv\w*|respond\w*|worr\w*)\b
+    \b(?:doesn't|does not|didn't|don't|won't|isn't|not|hasn't) (?:wait|ignore|hesitate|know|remember|think|want|like)\b
+    \b(?:doesn't|does not|didn't|don't|won't|isn't|not|hasn't) (?:be able|sure|certain|related|due|caused|explain\w*)\b
+    \b(?:doesn't|does not|didn't|don't|won't|isn't|not|hasn't) (?:mean|matter|just|only)\b
+    \bno (?:relief|change|improvement|idea|better|longer able)\b
+    \bnothing (?:helps?|works?|makes?|relieves?|seems?)\b
+    \bwhy (?:don't|not)\b
+    \bnot (?:enough|much|very|as|always|constant\w*|all)\b
+    ^\s*no\s*[,.]\s*
+    """
+)
+"""Denying words that deny no symptom: inability, what does not stop or help, a bare "No," before a statement."""
 
-LONGEST = 800
-"""Characters of a sentence; a longer one is read in pieces, for a run without full stops costs the square."""
+_DENIED_AFTER = either(
+    r"""
+    ^\W*(?:(?:is|are|was|were|has|have|had) (?:all )?(?:been )?)?(?:none|absent|negative|nil|denied|ruled out)\b
+    ^\W*(?:(?:is|are|was|were|has|have|had) (?:all )?(?:been )?)?(?:excluded|unlikely|gone|resolved)\b
+    ^\W*(?:(?:is|are|was|were|has|have|had) (?:been )?)?not (?:present|there|seen|found|reported|noted)\b
+    ^\W*(?:isn't|wasn't|aren't|weren't)\b
+    ^\s*[-:]\s*(?:no|none|nil)\b
+    ^\W*\?\s*(?:no|none|never)\b
+    """
+)
+_IMAGINED = phrases(
+    r"""
+    if|whether|in case|should (?:you|it|the|any|there|your)|unless|were to|suppose
+    would|might|may|could(?!n't)|can(?!'t|not)(?! (?:hear|feel|see|tell|confirm|say)\b)
+    watch (?:out )?for|look out for|looking for|keep an eye|alert for|warning signs?|signs? (?:such as|like|of)
+    come back|return (?:if|for|to)|until|risk|prevent\w*|develop|worried about|afraid of|concern\w* (?:about|for)
+    to (?:check|see|rule|exclude|look|find|confirm|assess|prevent|avoid|reduce|lower|treat|help|relieve|control)
+    to (?:ease|manage)|typically|usually|often|commonly|in (?:some|many|most|such) (?:people|patients|cases)
+    people with|patients? with|side effects?|tends? to|sometimes (?:cause|lead|get)|or any|any|rather than
+    symptoms include|wonder\w*|possible|possibly|happens? when|occurs? when|condition (?:where|in which)
+    means? (?:that )?(?:the|a|an|there)|in general|when you (?:notice|develop|get)|such as|like to
+    let's|let me|i'd|i'll|we'll|i will|we will|going to|want to|need to|tell me|describe|please
+    """
+)
+_OTHERS = phrases(
+    r"""
+    (?:my|his|her|your|the|our) (?:\w+ )?(?:parents?|siblings?|cousin|partner|girlfriend|boyfriend|son|daughter)
+    (?:my|his|her|your|the|our) (?:\w+ )?(?:children|kids?|friend|neighbou?r|colleague|family|relatives?|roommate|boss)
+    family history|runs? in (?:the|my|your) family
+    mother|father|grand\w+|sister|brother|mom|mum|dad|uncle|aunt|wife|husband
+    (?:wife|husband|mother|father)'s
+    """
+)
+_OPENS = r"^\W*(?:(?:and|so|okay|ok|now|well|alright|right|also|then|but)\W+)*"
+_ASKS = either(
+    rf"""
+    {_OPENS}(?:do|does|did|have|has|had|are|is|was|were|can|could|would|will|any)\b[^.!]*$
+    {_OPENS}(?:what|when|where|which|who|why|how)\b[^.!]*$
+    """
+)
+_CONDITION_FIRST = either(r"^\W*(?:if|should|in case|unless)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +126,8 @@ def sentences(text: str) -> list[Sentence]:
         end = match.start() if match else len(text)
         for place in range(start, end, LONGEST):
             piece, raw = (given[place : min(end, place + LONGEST)].strip() for given in (straight, text))
-            if not piece:
-                continue
-            found.append(Sentence(piece if len(piece) == len(raw) else raw, raw, asks(piece)))
+            if piece:
+                found.append(Sentence(piece if len(piece) == len(raw) else raw, raw, asks(piece)))
         start = match.end() if match else end
     return found
 
@@ -109,10 +137,11 @@ def asks(text: str) -> bool:
     return text.rstrip().endswith("?") or bool(_ASKS.match(text))
 
 
-def clauses(text: str) -> list[tuple[int, int]]:
+@functools.lru_cache(maxsize=2048)
+def clauses(text: str) -> tuple[tuple[int, int], ...]:
     """Start and end of each clause of a sentence."""
     ends = [match.start() for match in _CLAUSE.finditer(text)]
-    return list(zip([0, *ends], [*ends, len(text)], strict=True))
+    return tuple(zip([0, *ends], [*ends, len(text)], strict=True))
 
 
 def clause_at(text: str, place: int) -> tuple[int, int]:
@@ -133,9 +162,7 @@ def denied(text: str, start: int, end: int) -> bool:
 def imagined(text: str, start: int) -> bool:
     """Whether what follows ``start`` is a possibility, a plan or a general truth rather than a statement."""
     first, _ = clause_at(text, start)
-    return bool(_IMAGINED.search(text[first:start])) or bool(
-        re.match(r"\W*(?:if|should|in case|unless)\b", text, re.IGNORECASE)
-    )
+    return bool(_IMAGINED.search(text[first:start])) or bool(_CONDITION_FIRST.match(text))
 
 
 def of_others(text: str, start: int) -> bool:

@@ -8,14 +8,14 @@ In DIR stand afterwards, all or none of them:
 
 - ``kept.parquet``: rows without an item, all columns, in their order;
 - ``flagged.parquet``: the others, with the columns ``benchmark``, ``item`` (its id), ``containment`` and ``span`` of
-  the item of which they hold the largest share, and ``paraphrase``: whether the item was found by its meaning, in which
-  case ``containment`` is the cosine and ``span`` the item's own text;
+  the item of which they hold the largest share, and ``paraphrase``: whether the item was found by its meaning, in
+  which case ``containment`` is the cosine and ``span`` the item's own text;
 - ``summary.json``: rows, and for each benchmark its items, how many of them were found and in how many rows (by
   meaning: ``rows_paraphrased``), with the matched words of some.
 
 Memory holds the items and one batch of rows. Without ``--paraphrases`` it needs no model; with it, rows that hold no
-item's words are compared with all items by sentence embeddings, read to 256 tokens (the extra ``train``). What a cosine
-means depends on the encoder and on the texts: look at what is flagged before trusting a number.
+item's words are compared with all items by sentence embeddings, read to 256 tokens (the extra ``train``). What a
+cosine means depends on the encoder and on the texts: look at what is flagged before trusting a number.
 """
 
 from __future__ import annotations

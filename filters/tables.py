@@ -171,7 +171,7 @@ def _schemas(path: Path) -> Iterator[pa.Schema]:
 
 
 def _merged(one: pa.Schema, other: pa.Schema, path: Path, first: Mapping[str, Path]) -> pa.Schema:
-    """Both as one; ``first`` says where the columns of ``one`` come from. A dictionary beside plain values is plain."""
+    """Both as one; ``first``: where the columns of ``one`` come from. A dictionary beside plain values is plain."""
     for name in [name for name in one.names if name in other.names]:
         types = one.field(name).type, other.field(name).type
         if types[0] != types[1] and any(map(pa.types.is_dictionary, types)):

@@ -9,7 +9,8 @@ A row is dropped for the first of these reasons, and what is dropped is handed o
 - ``refusal``, ``repetitive``, … ``contaminated``, ``phi``: see :mod:`synth.screens`;
 - ``near_duplicate``: its text is too similar to an earlier row of its kind that was kept;
 - ``paraphrase``: an earlier row that was kept says the same in other words;
-- ``over_quota``: its department (band of difficulty, trait of the patient) has as many rows as the spec wants, and theirs are better.
+- ``over_quota``: its department (band of difficulty, trait of the patient) has as many rows as the spec wants, and
+  theirs are better.
 
 Rows keep their order, and the first of similar rows stays, or with quotas the one of the highest quality; so the
 outcome depends on the stages and the filters alone. Kinds are not compared with each other. In memory are a batch of

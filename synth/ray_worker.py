@@ -122,13 +122,14 @@ class _Attempt:
             self._restore()
         part = Part((shard,), self.task.budget)
         run = Run(self.local, self.progress, shards=[shard], retry_failed=self.task.retry_failed, part=part)
-        copies = asyncio.create_task(self._copies(run))
+        ended = asyncio.Event()
+        copies = asyncio.create_task(self._copies(run, ended))
         try:
             finished = await run.execute()
         finally:
-            copies.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await copies
+            # Not cancelled: a thread may be copying, and the last copy must be the last.
+            ended.set()
+            await copies
         with disk_errors(self.shared):
             self._copy()
             if finished.error is None:
@@ -137,15 +138,16 @@ class _Attempt:
             raise finished.error
         return finished.error
 
-    async def _copies(self, run: Run) -> None:
+    async def _copies(self, run: Run, ended: asyncio.Event) -> None:
         """Copy now and then; end the run when the driver says so, when another has the shard, or on a full disk."""
         stop = self.shared / "ray" / f"stop-{self.task.driver}"
         due = time.monotonic() + self.task.copy_every
-        while True:
-            await asyncio.sleep(min(LOOK, self.task.copy_every))
+        while not ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), min(LOOK, self.task.copy_every))
             if stop.exists():
                 run.stop(RunInterrupted("interrupted; run the same command again to go on from here"))
-            if time.monotonic() < due:
+            if time.monotonic() < due or ended.is_set():
                 continue
             began = time.monotonic()
             try:

@@ -18,9 +18,7 @@ from synth.setup import Setup
 EXCERPT = 160
 
 
-def closing(
-    setup: Setup, result: ExportResult, progress: Progress, ledger: Totals, report: Path | None = None
-) -> str:
+def closing(setup: Setup, result: ExportResult, progress: Progress, ledger: Totals, report: Path | None = None) -> str:
     """The funnel with its identity, a sample row of each kind, where things lie, and what to do next.
 
     ``ledger`` sums up the journals: this process and all before it; ``report`` is the page that was written.

@@ -83,7 +83,7 @@ def choose(
     if not len(cosines):
         return Neighbours([], [], -1.0, 0)
     # The last bits of a product depend on what else was multiplied: rows as near as each other must stay so.
-    near = np.round(cosines.astype(np.float64), DIGITS)
+    near = cosines.astype(np.float64).round(DIGITS)
     barred = np.zeros(len(near), dtype=bool)
     if exclude:
         barred[sorted(held)] = True

@@ -2,7 +2,7 @@
 
 ``<set>/bases_*.yaml`` hold clean consultations, ``<set>/plants_*.yaml`` what was changed in one of them, by flag, and
 so the turn where the flag is due. They were written from the definitions of the flags, without a look at the rules or
-their word lists. The two sets share no base; ``second`` is for a last look only. A mistake in a file is an
+their word lists. The sets share no base; ``second`` and ``third`` are for a last look only. A mistake in a file is an
 AssertionError that names the plant. This does not play anything: that is :mod:`benchmarks.scripted`.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 HERE = Path(__file__).parent
-SETS = ("first", "second")
+SETS = ("first", "second", "third")
 FLAGS = (
     "diagnosis_named_by_patient",
     "answer_contradicts_case",

@@ -41,7 +41,8 @@ _SCRIPT = """([least, large]) => {
     const big = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
     seen += 1;
     if (ratio < (big ? large : least)) {
-      found.add(`${element.tagName}.${element.getAttribute('class') || ''} ${ratio.toFixed(2)} ${walker.currentNode.textContent.trim().slice(0, 30)}`);
+      const name = `${element.tagName}.${element.getAttribute('class') || ''}`;
+      found.add(`${name} ${ratio.toFixed(2)} ${walker.currentNode.textContent.trim().slice(0, 30)}`);
     }
   }
   return { seen, found: [...found] };

@@ -29,7 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(argv)
     size = PHONE if given.phone else (WIDE[0], given.height)
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    with browsing() as browser, opened(browser, given.page, size, color_scheme="dark" if given.dark else "light") as it:
+    with (
+        browsing() as browser,
+        opened(browser, given.page, size, color_scheme="dark" if given.dark else "light") as it,
+    ):
         if given.open:
             it.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
         it.page.screenshot(path=given.out, full_page=given.whole)

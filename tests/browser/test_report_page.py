@@ -1,4 +1,4 @@
-"""The report in a real browser: nothing in it runs or loads, it says what the JSON says, and it can be read anywhere."""
+"""The report in a real browser: nothing in it runs or loads, it says what the JSON says, it can be read anywhere."""
 
 from __future__ import annotations
 
@@ -36,8 +36,13 @@ def test_what_models_wrote_is_text_and_nothing_else(run: Run, browser: Browser) 
         assert all(hostile in text for hostile in HOSTILE)
         assert it.page.evaluate("window.owned === undefined")
         assert it.page.locator("img, iframe, object, embed, link, base, form, #planted, svg [onload]").count() == 0
-        assert it.page.locator("script").count() == it.page.locator("style").count() == it.page.locator("h1").count() == 1
-        assert all(link.startswith("#") for link in it.page.eval_on_selector_all("a", "all => all.map(a => a.getAttribute('href'))"))
+        assert (
+            it.page.locator("script").count() == it.page.locator("style").count() == it.page.locator("h1").count() == 1
+        )
+        assert all(
+            link.startswith("#")
+            for link in it.page.eval_on_selector_all("a", "all => all.map(a => a.getAttribute('href'))")
+        )
         assert (it.said, it.asked) == ([], [])
 
 
@@ -48,7 +53,8 @@ def test_a_script_from_elsewhere_would_not_run(run: Run, browser: Browser) -> No
             const one = document.createElement('script');
             one.textContent = 'window.owned = 1';
             document.body.append(one);
-            document.body.insertAdjacentHTML('beforeend', '<img src="http://127.0.0.1:9/x" onerror="window.owned = 2">');
+            document.body.insertAdjacentHTML('beforeend',
+                '<img src="http://127.0.0.1:9/x" onerror="window.owned = 2">');
         }""")
         it.page.wait_for_timeout(300)
         assert it.page.evaluate("window.owned === undefined")
@@ -74,7 +80,9 @@ def test_the_page_shows_the_figures_of_the_json(run: Run, browser: Browser) -> N
             [place["value"], number(place["kept"])] for place in departments["places"]
         ]
         titles = page.locator("#scores svg g title").all_text_contents()
-        kept = sum(int(match[1].replace(",", "")) for title in titles if (match := re.search(r": ([\d,]+) kept", title)))
+        kept = sum(
+            int(match[1].replace(",", "")) for title in titles if (match := re.search(r": ([\d,]+) kept", title))
+        )
         assert kept == sum(sum(one["counts"]) for one in report["scores"]["histograms"])
         shown = [f"{group['name']}-{sample['id']}" for group in report["groups"] for sample in group["samples"]]
         assert page.eval_on_selector_all("#rows article", "all => all.map(one => one.id)") == shown
@@ -88,7 +96,9 @@ def test_bars_are_as_high_as_their_counts(run: Run, browser: Browser) -> None:
         heights = [box["height"] for box in boxes if box]
     counts = [count for count in one["counts"] if count]
     assert len(heights) == len(counts)
-    assert [height / heights[0] for height in heights] == pytest.approx([count / counts[0] for count in counts], rel=0.02)
+    assert [height / heights[0] for height in heights] == pytest.approx(
+        [count / counts[0] for count in counts], rel=0.02
+    )
 
 
 @pytest.mark.parametrize("size", [PHONE, (320, 640), WIDE], ids=["phone", "small phone", "wide"])

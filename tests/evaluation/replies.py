@@ -176,7 +176,8 @@ SENTENCES = [
 ]
 
 ALONE = ["C", "c", "(C)", "C.", "C)", "**C**", "[C]", " C \n", "C. Metoprolol", "C) Metoprolol", "(C) Metoprolol",
-         "Metoprolol", "metoprolol.", "**Metoprolol**", "Option C", "The rate has to fall.\n\nC", "The rate falls.\n**(C)**"]  # fmt: skip
+         "Metoprolol", "metoprolol.", "**Metoprolol**", "Option C", "The rate has to fall.\n\nC",
+         "The rate falls.\n**(C)**"]  # fmt: skip
 
 NOTHING = [
     "   ",
@@ -300,6 +301,7 @@ OTHERS = [
     ("The answer is yes.", YES_NO, "A"),
     ("Yes, it does.", YES_NO, None),
     ("Answer: B", {"A": "B", "B": "C", "C": "A"}, "B"),
+    ("Answer: C. t  ", {"A": "X2", "B": "Z", "C": "t"}, "C"),
     ("Answer: same", {"A": "same", "B": "same", "C": "other"}, None),
     ("Answer: B. same", {"A": "same", "B": "same", "C": "other"}, "B"),
     ("Answer: 120/80 mmHg", {"A": "120/80 mmHg", "B": "140/90 mmHg"}, "A"),

@@ -13,10 +13,20 @@ ABOUT = {"model": "m", "method": "generate", "temperature": 0.0}
 
 
 def one(number: int, seed: int = 0, answer: str | None = "A") -> Answer:
+    name = f"q{number:02d}"
     return Answer(
-        task="medqa", id=f"q{number:02d}", cluster=f"q{number:02d}", gold="A", answer=answer, method="generate", seed=seed,
-        order=["A", "B"], prompt_hash="0" * 16, model="m", text="Answer: A",
-    )  # fmt: skip
+        task="medqa",
+        id=name,
+        cluster=name,
+        gold="A",
+        answer=answer,
+        method="generate",
+        seed=seed,
+        order=["A", "B"],
+        prompt_hash="0" * 16,
+        model="m",
+        text="Answer: A",
+    )
 
 
 def test_a_run_is_written_and_read(tmp_path: Path) -> None:

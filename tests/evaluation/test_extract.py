@@ -66,8 +66,18 @@ def test_any_text_gives_an_offered_letter_or_none(reply: str) -> None:
     assert letter is None or letter in DRUGS
 
 
-FORMS = ["Answer: {letter}", "**Answer:** ({letter})", "The answer is {letter}. {text}.", "Answer: {text}", "{letter}) {text}",
-         "\\boxed{{{letter}}}", "I choose {text}.", "Option {letter} is correct.", "{letter}", "Final answer: {text} ({letter})"]  # fmt: skip
+FORMS = [
+    "Answer: {letter}",
+    "**Answer:** ({letter})",
+    "The answer is {letter}. {text}.",
+    "Answer: {text}",
+    "{letter}) {text}",
+    "\\boxed{{{letter}}}",
+    "I choose {text}.",
+    "Option {letter} is correct.",
+    "{letter}",
+    "Final answer: {text} ({letter})",
+]
 
 
 @given(st.permutations(sorted(DRUGS)), st.sampled_from(sorted(DRUGS)), st.sampled_from(FORMS))

@@ -158,10 +158,10 @@ def test_other_weights_are_another_run(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", ["nowhere", "a/b/c"])
 def test_no_such_model(given: str) -> None:
-    with pytest.raises(UserError, match="no such folder; name one, a Hub repository, a model's YAML, or packaged"):
+    with pytest.raises(UserError, match=r"no such folder; name one, a Hub repository, a model's YAML, or packaged"):
         load(given)
 
 
 def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--model: .*no tokenizer to be had"):
+    with pytest.raises(UserError, match=r"--model: .*no tokenizer to be had"):
         load(str(tmp_path))

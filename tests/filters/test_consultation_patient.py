@@ -23,6 +23,10 @@ CONTRADICTS = "answer_contradicts_case"
         ("Deep vein thrombosis", "Is it a DVT, do you think?"),
         ("Migraine without aura", "This is one of those migraines, I'm sure."),
         ("Urinary tract infection", "I suppose it's a UTI again."),
+        ("ST-elevation myocardial infarction", "My wife shouted that it's an MI."),
+        ("Ureteric stone", "I bet I've got a kidney stone."),
+        ("Atrial fibrillation", "I reckon it's AFib."),
+        ("Ectopic pregnancy", "I read about tubal pregnancies and fear that."),
     ],
 )
 def test_a_patient_who_names_the_diagnosis(said: tuple[str, str]) -> None:
@@ -93,3 +97,18 @@ def test_an_answer_against_the_card(lines: list[str]) -> None:
 )
 def test_an_answer_that_fits(lines: list[str]) -> None:
     assert CONTRADICTS not in flags([OPENING, *lines, CLOSING]), lines
+
+
+@pytest.mark.parametrize(
+    ("fact", "asked", "said"),
+    [
+        ("You bring up rusty phlegm", "Does anything come up?", "No, it's a dry cough."),
+        ("The headaches come twice a month", "How often do the headaches come?", "Every single day."),
+        ("You had the same thing two years ago", "Has this happened to you before?", "No, never."),
+        ("You lost four kilos", "Has your weight changed?", "No, my weight is the same."),
+    ],
+)
+def test_an_answer_against_a_fact_in_other_words(fact: str, asked: str, said: str) -> None:
+    facts = [{"id": "p1", "text": fact, "known_by": "patient"}]
+    assert flags([OPENING, f"D: {asked}", f"P: {said}", CLOSING], facts=facts, complaint="").get(CONTRADICTS)
+    assert CONTRADICTS not in flags([OPENING, f"D: {asked}", "P: I would say yes.", CLOSING], facts=facts)

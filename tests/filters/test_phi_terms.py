@@ -28,10 +28,15 @@ BRANDS = """Mounjaro|Xarelto Plus|Xarelto|Eliquis|Ozempic|Januvia|Lantus|Lipitor
 @pytest.mark.parametrize(
     "sentence",
     [
-        "This is {}.", "I'm worried it's {}.", "I think this is {}, a rare thing.", "Thank you, {} it is.",
-        "My {} was positive.", "He was seen with {} yesterday.", "Doctor: That is called {}.",
+        "This is {}.",
+        "I'm worried it's {}.",
+        "I think this is {}, a rare thing.",
+        "Thank you, {} it is.",
+        "My {} was positive.",
+        "He was seen with {} yesterday.",
+        "Doctor: That is called {}.",
     ],
-)  # fmt: skip
+)
 def test_an_eponym_is_no_name(name: str, sentence: str) -> None:
     assert not find(sentence.format(name), {"name"})
 
@@ -40,10 +45,15 @@ def test_an_eponym_is_no_name(name: str, sentence: str) -> None:
 @pytest.mark.parametrize(
     "sentence",
     [
-        "My son {} too.", "I think it's {} I take.", "This is {}.", "My mom {} 5 mg, dad none.", "Hi, {} makes me sick.",
-        "Thanks, {} helps.", "I'm on {} now.",
+        "My son {} too.",
+        "I think it's {} I take.",
+        "This is {}.",
+        "My mom {} 5 mg, dad none.",
+        "Hi, {} makes me sick.",
+        "Thanks, {} helps.",
+        "I'm on {} now.",
     ],
-)  # fmt: skip
+)
 def test_a_brand_is_no_name(name: str, sentence: str) -> None:
     assert not find(sentence.format(name), {"name"})
 
@@ -55,11 +65,16 @@ def test_a_name_beyond_the_lists_is_told_by_its_dose() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Sister Mary Joseph came in.", "My son Wells took two tablets.", "My daughter Allegra takes 5 mg.",
-        "Mr. Mounjaro 5 mg", "My name is Murphy.", "Nurse Kelly ordered the test.", "This is Graham Steell speaking.",
+        "Sister Mary Joseph came in.",
+        "My son Wells took two tablets.",
+        "My daughter Allegra takes 5 mg.",
+        "Mr. Mounjaro 5 mg",
+        "My name is Murphy.",
+        "Nurse Kelly ordered the test.",
+        "This is Graham Steell speaking.",
         "Dr. Bell drew blood.",
     ],
-)  # fmt: skip
+)
 def test_people_of_such_names_are_found(text: str) -> None:
     assert find(text, {"name"})
 

@@ -1,15 +1,19 @@
-"""Figures of report.json counted once more from the files of a run, with plain pandas and none of the report's code."""
+"""Figures of report.json counted once more from the files of a run, with plain pandas, without the report's code."""
 
 from __future__ import annotations
 
 import json
 import re
-from itertools import combinations
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pandas as pd
 import pytest
+
+from synth.report import write_report
+from tests.synth.factories import make_row
+from tests.synth.reporting.conftest import Export
 
 KINDS = ["sft", "reasoning", "dialogue", "preference"]
 SCORES = ["quality", "complexity", "relevance"]
@@ -53,7 +57,7 @@ def test_kinds(report: dict[str, Any], kept: pd.DataFrame, gone: pd.DataFrame, f
             assert one[split] == sum(len(pd.read_parquet(path, columns=["id"])) for path in files)
         assert one["rejected"] == status.get((kind, "rejected"), 0)
         assert one["failed"] == status.get((kind, "failed"), 0)
-        assert one["planned"] == manifest["rows"][kind]["planned"]
+        assert one["planned"] == manifest["counts"][kind]["planned"]
 
 
 def test_losses(report: dict[str, Any], gone: pd.DataFrame) -> None:
@@ -80,7 +84,10 @@ def test_scores(report: dict[str, Any], kept: pd.DataFrame, gone: pd.DataFrame, 
 
 
 def test_heat_maps(report: dict[str, Any], kept: pd.DataFrame) -> None:
-    across = {"quality (rows) by complexity (columns)": "quality", "department (rows) by quality (columns)": "department"}
+    across = {
+        "quality (rows) by complexity (columns)": "quality",
+        "department (rows) by quality (columns)": "department",
+    }
     assert {grid["name"] for grid in report["scores"]["grids"]} == set(across)
     for grid in report["scores"]["grids"]:
         down = across[grid["name"]]
@@ -129,7 +136,7 @@ def test_duplicates(report: dict[str, Any], kept: pd.DataFrame, gone: pd.DataFra
     assert found["dropped"] == len(twins) > 0
     assert found["share"] == pytest.approx(len(twins) / (len(kept) + len(curated)))
     assert found["questions"] == (rows["reason"] == "near_duplicate_question").sum()
-    around = pd.Series([list(one)[0]["fact"] for one in twins["evidence"]], index=twins["kind"])
+    around = pd.Series([next(iter(one))["fact"] for one in twins["evidence"]], index=twins["kind"])
     assert found["clusters"] == len(set(zip(around.index, around, strict=True)))
 
 
@@ -154,11 +161,20 @@ def test_pairs(report: dict[str, Any], kept: pd.DataFrame) -> None:
         assert one["margin"]["mean"] == pytest.approx(rows["margin"].mean())
 
 
-def test_agreement_of_votes(report: dict[str, Any], kept: pd.DataFrame) -> None:
-    """Share of rows with equal votes and the mean spread; alpha has tests of its own."""
-    for one in report["scores"]["agreement"]:
-        votes = [[vote[one["score"]] for vote in row] for row in kept.loc[kept["kind"] == one["kind"], "votes"]]
-        several = [given for row in votes if len(given := [vote for vote in row if vote is not None]) > 1]
+def test_agreement_of_votes(export: Export) -> None:
+    """Share of rows with equal votes, mean spread; alpha has tests of its own."""
+    rng = Random(3)
+    rows = []
+    for n in range(40):
+        votes = [{score: rng.choice([4, 5, 6, None]) for score in SCORES} for _ in range(rng.choice([1, 3]))]
+        rows.append(make_row("sft", f"s{n}", votes=votes))
+    run = export({"sft": rows})
+    write_report(run)
+    agreement = json.loads((run / "report.json").read_text("utf-8"))["scores"]["agreement"]
+    assert {one["score"] for one in agreement} == set(SCORES)
+    for one in agreement:
+        given = [[vote[one["score"]] for vote in row["votes"] if vote[one["score"]] is not None] for row in rows]
+        several = [votes for votes in given if len(votes) > 1]
         assert one["rows"] == len(several)
-        assert one["same"] == pytest.approx(sum(all(a == b for a, b in combinations(row, 2)) for row in several) / len(several))
-        assert one["spread"] == pytest.approx(sum(max(row) - min(row) for row in several) / len(several))
+        assert one["same"] == pytest.approx(sum(len(set(votes)) == 1 for votes in several) / len(several))
+        assert one["spread"] == pytest.approx(sum(max(votes) - min(votes) for votes in several) / len(several))

@@ -1,0 +1,175 @@
+"""The patient's own medicines and allergies against the card: denied, claimed though the card has none, another dose.
+
+A medicine counts by its name or class. Taking something for the present trouble, once, or as needed contradicts
+nothing; nor does a denial for a time or a place ("nothing today"). A dose that nobody could mean is
+``dose_implausible``'s. Reactions ("I come out in spots with it") are not compared.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from filters.consultation_record import Evidence, Talk, Turn, evidence, strings
+from filters.consultation_text import asks, denied, of_others
+from filters.doses import find_doses, implausible
+from filters.medicines import find_medicines
+from filters.phrasing import either, phrases
+
+_NONE = either(r"^\W*(?:none|no|nil|nothing|unknown|n/?a|null|nkda|not \w+)\b|^\W*$")
+_ALLERGIC = either(r"\ballerg|\breact(?:ed|ion)?s? (?:badly )?to\b|\bintoleran")
+_NO_ALLERGIES = phrases(
+    r"""
+    no(?:t)? (?:known |drug |any |\w+ )?allerg\w*
+    (?:don't|do not|n't) (?:have|think i have) (?:any )?(?:\w+ )?allerg\w*
+    (?:not|never|n't) (?:been )?allergic to any\w*
+    """
+)
+_CLAIMS_ALLERGY = either(
+    r"""
+    \b(?:i'm|i am|he's|she's) (?:\w+ )?allergic to (.+)
+    \b(?:i have|i've got) an? (.{3,30}?)\s*allergy
+    \ballergy to (.+)
+    """
+)
+_NOT_SURE = phrases("not sure|think|might|maybe")
+_TAKES = phrases(
+    r"""
+    i(?:'m| am) (?:currently )?(?:on|taking|using)
+    i (?:also |just |only )?(?:take|use)
+    i(?:'ve| have) been (?:on|taking)
+    """
+)
+_REGULAR = phrases(
+    r"""
+    every (?:day|morning|night|evening)|daily|once a|twice a|a day|regular\w*|long-term|prescribed
+    for (?:my|years|high|blood)
+    """
+)
+_MEDICINES = r"(?:medic\w+|meds|drugs|pills|tablets)"
+_TAKING = r"(?:take|taking|on|using|use)"
+_NO_MEDICINES = phrases(
+    rf"""
+    (?:do not|don't|not|never|no) (?:currently |regularly |really )?{_TAKING} (?:any )?(?:\w+ ){{0,2}}?{_MEDICINES}
+    (?:do not|don't|not|never) (?:currently |regularly |really )?{_TAKING} (?:any )?anything
+    no (?:regular )?{_MEDICINES}
+    """
+)
+_ALL_MEDICINES = phrases(rf"(?:any|regular|what|which) (?:\w+ ){{0,3}}?{_MEDICINES}")
+_SOME_MEDICINES = either(r"\ballerg|\bother\b|\bpain|\btried|\bfor (?:it|this|the)|\bhelp|\brecreational")
+_PLAIN_NO = either(r"^\W*(?:no|none|nope|nothing)\b")
+_PLAIN_NO_ALLERGY = either(r"^\W*(?:no|none|nope|not that i|nothing)\b")
+_BUT = either(r"\b(?:but|except|just|only)\b|\d")
+_ELSE = phrases(r"other|else|except|apart|but|besides")
+_FOR_NOW = phrases(r"other|else|except|apart|but|besides|for (?:it|this|the)|over|today|new|pain|street")
+_USING = phrases("tak(?:e|ing)|on|use|using|been")
+_AT_TIMES = phrases(r"today|yet|this morning|when|always|help\w*|stopped|any\s*more|missed|allerg\w*")
+_COMMON_STEMS = frozenset({"aller", "known", "react", "medic", "with", "that", "when"})
+_IN_MG = {"g": 1000.0, "mg": 1.0, "microgram": 0.001, "ng": 1e-6, "units": 1e9}
+_Card = list[tuple[str, str]]
+
+
+def own_medicines(talk: Talk, turn: Turn, case: Mapping[str, Any], card: _Card) -> list[Evidence]:
+    """answer_contradicts_case for medicines and allergies in a turn of the patient."""
+    if not case.get("facts") and "medication" not in case and "allergies" not in case:
+        return []
+    medication = [m for m in strings(case.get("medication")) if not _NONE.match(m)]
+    allergies = [a for a in strings(case.get("allergies")) if not _NONE.match(a)]
+    before = talk.turns[turn.place - 1] if turn.place and talk.turns[turn.place - 1].speaker == "doctor" else None
+    asked = next((s.text for s in reversed(before.sentences) if asks(s.text)), "") if before else ""
+    found = []
+    for place, sentence in enumerate(turn.sentences):
+        question = asked if place == 0 else ""
+        fact = (
+            _allergy(sentence.text, question, allergies, card)
+            or _medicine(sentence.text, question, medication, card)
+            or _other_dose(sentence.text, medication, card)
+        )
+        if fact is not None and not (of_others(sentence.text, 0) and "allerg" not in sentence.text):
+            found.append(evidence("answer_contradicts_case", turn.place, sentence.raw, fact))
+    return found
+
+
+def _allergy(text: str, asked: str, allergies: list[str], card: _Card) -> str | None:
+    if allergies and _denies_allergy(text, asked, allergies):
+        return f"allergic to {allergies[0]}"
+    claim = _CLAIMS_ALLERGY.search(text)
+    if claim is None or asks(text) or "anything" in text or _NOT_SURE.search(text):
+        return None
+    if denied(text, claim.start(), claim.end()) or of_others(text, claim.start()):
+        return None
+    what = next(group for group in claim.groups() if group)
+    if _alike(what, " ".join([*allergies, *(t for _, t in card)])):
+        return None
+    return f"allergic to {allergies[0]}" if allergies else "no known allergies"
+
+
+def _denies_allergy(text: str, asked: str, allergies: list[str]) -> bool:
+    if _NO_ALLERGIES.search(text) and not _ELSE.search(text):
+        return True
+    about_it = bool(re.search(r"\ballerg", asked, re.IGNORECASE)) and not re.search(r"\bother|\belse|\bbesides", asked)
+    about_it = about_it and (not find_medicines(asked) or any(_alike(a, asked) for a in allergies))
+    if about_it and _PLAIN_NO_ALLERGY.match(text) and not re.search(r"\b(?:but|except)\b", text):
+        return True
+    said = _ALLERGIC.search(text)
+    return bool(
+        said and denied(text, said.start(), said.end()) and any(_alike(a, text[said.start() :]) for a in allergies)
+    )
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two texts share a medicine, a class of medicines or a longer stem."""
+    first, second = find_medicines(one), find_medicines(other)
+    if {m.name for m in first} & {m.name for m in second}:
+        return True
+    if any(m.name in n.classes or n.name in m.classes for m in first for n in second):
+        return True
+    stems = [{w[:5] for w in re.findall(r"\w{4,}", t.lower())} - _COMMON_STEMS for t in (one, other)]
+    return bool(stems[0] & stems[1])
+
+
+def _medicine(text: str, asked: str, medication: list[str], card: _Card) -> str | None:
+    if medication:
+        return _denied_medicine(text, asked, medication)
+    takes = _TAKES.search(text)
+    none_listed = any(re.match(r"You take", t) or "no medicines" in t for _, t in card)
+    if none_listed and takes and _REGULAR.search(text) and not denied(text, takes.start(), takes.end()):
+        listed = " ".join(t for _, t in card)
+        if any(not _alike(mention.text, listed) for mention in find_medicines(text[takes.start() :])):
+            return "takes no medicines"
+    return None
+
+
+def _denied_medicine(text: str, asked: str, medication: list[str]) -> str | None:
+    about_all = _ALL_MEDICINES.search(asked) and not _SOME_MEDICINES.search(asked)
+    plain_no = _PLAIN_NO.match(text) and not _BUT.search(text) and not find_medicines(text)
+    if (_NO_MEDICINES.search(text) and not _FOR_NOW.search(text)) or (plain_no and about_all):
+        return f"takes {medication[0]}"
+    if _USING.search(text) and not _AT_TIMES.search(text):
+        for mention in find_medicines(text):
+            if denied(text, mention.start, mention.end) and _alike(mention.text, " ".join(medication)):
+                return f"takes {mention.name}"
+    return None
+
+
+def _other_dose(text: str, medication: list[str], card: _Card) -> str | None:
+    said = [dose for dose in find_doses(text) if dose.medicine and implausible(dose) is None]
+    if not said:
+        return None
+    known = [d for entry in [*medication, *(t for _, t in card)] for d in find_doses(entry) if d.medicine]
+    for dose in said:
+        same = [d for d in known if d.medicine == dose.medicine]
+        units = [d for d in same if _in_mg(d.amount, d.unit) and _in_mg(dose.amount, dose.unit)]
+        one = _in_mg(dose.amount * dose.count, dose.unit)
+        if units and all(_in_mg(d.amount * d.count, d.unit) != one for d in units):
+            return f"takes {units[0].medicine} {units[0].text}"
+        often = [d for d in same if d.per_day is not None]
+        if dose.per_day is not None and often and all(d.per_day != dose.per_day for d in often):
+            return f"takes {often[0].medicine} {often[0].text}"
+    return None
+
+
+def _in_mg(amount: float, unit: str) -> float | None:
+    factor = _IN_MG.get(unit)
+    return round(amount * factor, 6) if factor else None
