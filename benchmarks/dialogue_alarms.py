@@ -5,9 +5,7 @@
 
 Corpora: MTS-Dialog training set (parts of visits, "Doctor:"/"Patient:") and ACI-Bench train ("[doctor]"/"[patient]"),
 under the folder that CLINSYNTH_DATA names. There is no card, so flags that need one cannot come. A finding is no false
-alarm yet: real doctors repeat questions and know the chart. ``VERDICTS`` holds what a reading of twenty of each kind
-gave: true (a finding as the flag means it), defensible (the words give reason, the context excuses), false (the rule
-is wrong).
+alarm yet: real doctors repeat questions, know the chart and say their findings aloud; ``--show`` gives twenty to read.
 """
 
 from __future__ import annotations
@@ -28,8 +26,6 @@ from tests.data import DATA
 SHOWN = 20
 _LABEL = re.compile(r"^\s*(?:\[(?P<aci>[\w ]+)\]|(?P<mts>[A-Z][\w ]{2,20}?)\s*:)\s*(?P<text>.*)$")
 _NEEDS_CARD = ("diagnosis_named_by_patient", "answer_contradicts_case", "result_without_examination")
-VERDICTS: dict[str, dict[str, int]] = {}
-"""Flag → how many of those read were true, defensible, false."""
 
 
 def main() -> None:
@@ -55,7 +51,6 @@ def main() -> None:
         "dialogues_with_alarm_per_100": counts,
         "not_applicable_without_card": list(_NEEDS_CARD),
         "ms_per_turn": round(1000 * seconds / turns, 3),
-        "read": VERDICTS,
     }
     save("dialogue_alarms", result)
 
@@ -88,7 +83,8 @@ def _show(flag: str, corpora: dict[str, list[list[dict[str, Any]]]]) -> None:
                 if item["flag"] == flag:
                     before = talk[item["turn"] - 1]["text"][-120:] if item["turn"] else ""
                     speaker = talk[item["turn"]]["speaker"]
-                    hits[name].append(f"{name}:{number}:{item['turn']} …{before}\n   {speaker}: {item['text']}  <{item['fact']}>")
+                    place = f"{name}:{number}:{item['turn']} …{before}"
+                    hits[name].append(f"{place}\n   {speaker}: {item['text']}  <{item['fact']}>")
     every = [hit for found in hits.values() for hit in found]
     for hit in random.Random(0).sample(every, min(SHOWN, len(every))):
         print(hit)

@@ -1,6 +1,6 @@
 """How many planted mistakes in dialogues are flagged, and how often clean dialogues are.
 
-    python -m benchmarks.dialogue_flags               # both sets, about a minute
+    python -m benchmarks.dialogue_flags               # all sets, about a minute and a half
     python -m benchmarks.dialogue_flags --set first --misses
     python -m benchmarks.dialogue_flags --overlap     # planted words that stand in filters/data; plays nothing
 
@@ -169,7 +169,7 @@ def _phrases(text: str) -> Iterator[str]:
 def main() -> None:
     """Play, compare, print and save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--set", choices=SETS, help="both when left out")
+    parser.add_argument("--set", choices=SETS, help="all when left out")
     parser.add_argument("--misses", action="store_true", help="print each miss and each false alarm")
     parser.add_argument("--overlap", action="store_true", help="print planted words that stand in filters/data")
     arguments = parser.parse_args()

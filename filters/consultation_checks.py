@@ -2,8 +2,13 @@
 
 ``check_consultation`` is the one entry. Rules only: no model, no network, the same answer every time. What each flag
 means and what it cannot see stands in the module that gives it: :mod:`filters.consultation_patient`,
-:mod:`filters.consultation_citations`, :mod:`filters.consultation_questions`, :mod:`filters.consultation_form`,
-:mod:`filters.consultation_safety`, :mod:`filters.consultation_drugs`, :mod:`filters.consultation_demographics`.
+:mod:`filters.consultation_diagnosis`, :mod:`filters.consultation_own_medicines`,
+:mod:`filters.consultation_quantities`, :mod:`filters.consultation_answers`,
+:mod:`filters.consultation_citations`, :mod:`filters.consultation_results`,
+:mod:`filters.consultation_questions`, :mod:`filters.consultation_form`, :mod:`filters.consultation_refusals`,
+:mod:`filters.consultation_roles`, :mod:`filters.consultation_safety`, :mod:`filters.consultation_alarms`,
+:mod:`filters.consultation_drugs`, :mod:`filters.consultation_demographics`. They read one record of the talk
+(:mod:`filters.consultation_record`) in terms of :mod:`filters.consultation_concepts`.
 English; in other languages only form, names and numbers are seen.
 """
 

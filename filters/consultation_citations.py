@@ -10,7 +10,8 @@ Circumstances ("you said it began while cycling") are not checked. Results are :
 from __future__ import annotations
 
 from filters.consultation_concepts import Found, concepts
-from filters.consultation_record import NEUTRAL, Before, Evidence, Talk, Turn, evidence
+from filters.consultation_record import Before, Evidence, Talk, Turn, evidence
+from filters.consultation_replies import NEUTRAL
 from filters.consultation_results import CITES, shares_word, unseen_result
 from filters.consultation_text import Sentence, clause_at, denied, imagined, of_others
 from filters.medicines import find_medicines
@@ -18,19 +19,23 @@ from filters.phrasing import either, phrases
 
 _ATTRIBUTES = phrases(
     r"""
-    you(?:'ve| have)? (?:also |just |already )?(?:mentioned|said|told|described|reported|complained|noted|stated)
+    you(?:'ve| have)? (?:also |just |already )?(?:mentioned|said|told|described|reported|complained|noted|stated|spoke)
+    (?:he|she|they) (?:\w+ )?(?:mention|complain|report|describe)s?|you complain
     (?:your|his|her) (?:past |medical )?history of|(?:since|as|because) (?:you|he|she) (?:have|has|had)
     """
 )
 """The doctor says outright that the patient told it."""
 _PREMISE = either(
     r"""
-    \b(?:since|because) (?:you|he|she)\b
+    \b(?:since|because) (?:you|he|she|your|his|her)\b
+    \bbecause of (?:the|your|his|her|that)\b
     \bgiven (?:your|his|her|that|the)\b
     \bas you (?:have|had|told|said|mentioned|described)\b
     \byou(?:'ve)? (?:mentioned|said|told|described|reported|noted)\b
     \bwith (?:the|your|his|her|that)\b
-    \bnow that you\b
+    \bnow that (?:you|he|she|your|his|her)\b
+    \bas (?:you|he|she|your|his|her)\b
+    \b(?:you|he|she) (?:complain|told me of|speak of|spoke of)
     \bconsidering (?:your|his|her)\b
     \bthe [\w\s-]{3,40} you (?:mentioned|described|reported|told|have|had)\b
     """
@@ -41,7 +46,8 @@ _HISTORY = phrases(
     (?:since|as|because) (?:you|he|she) (?:have|has|had|are|were|is|was|smok\w*|drinks?)|given (?:your|his|her|that)
     you (?:mentioned|said|told|reported)|you've had|you had|(?:with|because of|due to|considering) (?:your|his|her)
     (?:your|his|her) (?:family|smok\w+|drinking|alcohol|diabetes|pregnancy|allerg\w+|surgery|operation|asthma)
-    (?:your|his|her) (?:hypertension|epilepsy|pacemaker|cancer)|as a (?:smoker|diabetic)
+    (?:your|his|her) (?:hypertension|epilepsy|pacemaker|cancer)|(?:since|as|because|given that) (?:your|his|her|you)
+    (?:your|his|her) (?:\w+ )?transplant|(?:he|she) (?:was|were) born|as a (?:smoker|diabetic)
     you (?:smoke|smoked|drink)|having had
     """
 )
@@ -63,6 +69,14 @@ _SAFETY_NET = phrases(
     """
 )
 _GENERAL_FIRST = either(r"^\W*(?:an?|any|new|some|sudden|if|should|once|when)\s")
+_BUSY = either(
+    r"""
+    ^\W*(?:(?:now|and|so|well)\W+)*i(?:'m| am) (?:\w+ly )?(?:
+        taking|putting|checking|measuring|feeling|listening|going|pressing|looking|testing|tapping|shining|pricking
+    )\b(?!.*\b(?:because|since|as) you\b)
+    """
+)
+"""The doctor tells what their hands do."""
 _TAKES = either(
     r"""
     \byou(?:'re| are) (?:already |currently |now )?(?:on|taking|using)\s*(.*)
@@ -118,7 +132,7 @@ def _of_sentence(talk: Talk, turn: Turn, sentence: Sentence, before: Before, wit
 
 def _untold(before: Before, text: str, own: str) -> str | None:
     """The symptom or condition that is cited though nobody told it."""
-    if _GENERAL_FIRST.match(text) or (_SAFETY_NET.search(text) and not _PREMISE.search(text)):
+    if _GENERAL_FIRST.match(text) or _BUSY.match(text) or (_SAFETY_NET.search(text) and not _PREMISE.search(text)):
         return None
     for found in concepts(text):
         word = text[found.start : found.end]
@@ -128,7 +142,7 @@ def _untold(before: Before, text: str, own: str) -> str | None:
             continue
         if found.kind == "condition" and (not _HISTORY.search(text) or _own_diagnosis(found, word, own)):
             continue
-        if not before.worded(word):
+        if not before.worded(word) and not before.discussed(word):
             return word
     return None
 

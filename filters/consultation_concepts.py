@@ -49,6 +49,12 @@ _PART = re.compile("|".join(rf"(?P<{name}>\b(?:{form})\b)" for name, form in _PA
 _LONE = {"headache": "head pain", "stomachache": "abdomen pain", "bellyache": "abdomen pain", "backache": "back pain",
          "earache": "ear pain", "toothache": "jaw pain"}  # fmt: skip
 _TIGHT = re.compile(r"tight|pressure|heav|burn|squeez|crush|cramp", re.IGNORECASE)
+_MEASURED = re.compile(
+    r"\b(?:tak\w+|measur\w+|check\w*|blood|eye|high|low|your|normal) (?:\w+ ){0,2}?pressure\b"
+    r"|pressure [^.]{0,30}\b(?:is|was|of|over) \d",
+    re.IGNORECASE,
+)
+"""A pressure that is measured, and does not hurt."""
 NEAR = 6
 """Words that may stand between a pain and the part of the body that hurts."""
 _REACH = 60
@@ -139,6 +145,8 @@ def _pains(text: str) -> list[Found]:
             (_words_between(text, match.start(), match.end(), s, e), s, e, name) for s, e, name in parts[first:last]
         ]
         near = [part for part in near if part[0] <= NEAR]
+        if word == "pressure" and _MEASURED.search(text[max(0, match.start() - 30) : match.end() + 30]):
+            continue
         if near:
             _, start, end, name = min(near)
             start, end = min(start, match.start()), max(end, match.end())

@@ -11,55 +11,47 @@ from collections.abc import Mapping
 from typing import Any
 
 from filters.consultation_numbers import ages
-from filters.consultation_record import Evidence, Talk, evidence
+from filters.consultation_record import Evidence, Talk, Turn, evidence
+from filters.consultation_sexes import FEMALE_ONLY, MALE_ONLY, PEERS_FEMALE, PEERS_MALE, SAYS_FEMALE, SAYS_MALE
 from filters.consultation_text import Sentence, denied, of_others
 from filters.phrasing import either, phrases
 
-_OWN = r"(?:my|your|an?\s+enlarged|the|his|her)\s+(?:\w+\s+){0,2}?"
-_FEMALE_ONLY = re.compile(
-    rf"\b(?:{_OWN}(?:uterus|womb|ovar(?:y|ies)|ovarian|cervix|cervical\s+smear|vagina\w*|vulva\w*|period|periods|menstrua\w*|menopaus\w*|pregnanc\w*|fallopian|placenta|pap\s+smear|breast-?feeding|hysterectomy|last\s+period|due\s+date|menses)|(?:i'm|i\s+am|you're|you\s+are|you\s+(?:be|might\s+be|may\s+be|could\s+be)|are\s+you|were\s+you|"
-    r"currently|chance\s+(?:that\s+)?you(?:'re|\s+are|\s+could\s+be|\s+might\s+be)?)\s+(?:\w+\s+){0,4}?(?:pregnant|breast-?feeding|menopausal|post-?menopausal|menstruating|expecting\s+a\s+baby|lactating)|(?:pregnancy|pap|smear)\s+test|menopaus\w*|hysterectomy|pap\s+smear|vaginal\s+\w+|trimester|pelvic\s+exam\w*\s+of\s+your\s+ovar\w+|(?:endometri|ovarian)\w*|gave\s+birth|since\s+giving\s+birth|your\s+(?:obstetrician|gyna?ecologist)|my\s+(?:obstetrician|gyna?ecologist)|menstrual\s+\w+)\b",
-    re.IGNORECASE,
-)
-_MALE_ONLY = re.compile(
-    rf"\b(?:{_OWN}(?:prostate|testic\w+|testis|testes|scrot\w+|penis|penile|foreskin|semen|erections?|prostatic|balls)|prostat\w+|PSA\s+(?:test|level|blood)|erectile\s+\w+|vasectomy|testicular\s+\w+|ejaculat\w+)\b",
-    re.IGNORECASE,
-)
-_SAYS_MALE = either(
-    r"""
-    \b(?:
-        (?:as|being|you(?:'re| are)|i(?:'m| am)|for|in) an? (?:[\w-]+ ){0,4}?(?:man|male|gentleman|guy|boy)\b
-        \d+[\s-]year[\s-]old (?:\w+ )?(?:man|male|gentleman|boy)\b
-        (?:
-            ^|[,.!?]\s*
-            \b(?:yes|no|hello|hi|thank you|thanks|okay|morning|afternoon|right|alright|well|see|sorry)\s*,?\s*
-        )(?:sir|mister|young man)\b
-        \b(?-i:Mr\.? [A-Z][a-z])
-    )
-    """
-)
-_SAYS_FEMALE = either(
-    r"""
-    \b(?:
-        (?:as|being|you(?:'re| are)|i(?:'m| am)|for|in) an? (?:[\w-]+ ){0,4}?(?:woman|female|lady|girl)\b
-        \d+[\s-]year[\s-]old (?:\w+ )?(?:woman|female|lady|girl)\b
-        (?:
-            ^|[,.!?]\s*
-            \b(?:yes|no|hello|hi|thank you|thanks|okay|morning|afternoon|right|alright|well|see|sorry)\s*,?\s*
-        )(?:ma'am|madam|miss|young lady)\b
-        \b(?-i:(?:Mrs|Ms|Miss)\.? [A-Z][a-z])
-    )
-    """
-)
-_PEERS_MALE = phrases(r"(?:men|gentlemen|males|guys) (?:of|at|around) your age|men like you|for a man in h(?:is|er)")
-_PEERS_FEMALE = phrases(r"(?:women|ladies|females) (?:of|at|around) your age|women like you|for a woman in h(?:is|er)")
-"""What compares the patient to others of a sex."""
 _DECADE = re.compile(r"\bin\s+(?:your|my|her|his)\s+(?:early\s+|mid-?\s*|late\s+)?(\w+ties|teens)\b", re.IGNORECASE)
 _DECADES = {"teens": 10, "twenties": 20, "thirties": 30, "forties": 40, "fifties": 50, "sixties": 60, "seventies": 70,
             "eighties": 80, "nineties": 90}  # fmt: skip
-_AT_AGE = re.compile(
-    r"^\W*at\s+(\d{1,2})(?:\s+years)?(?:\s+of\s+age)?,?\s+(?:an?|the|your|you|it|this|i|most|some)\b", re.I
+_AT_AGE = either(
+    r"""
+    ^\W*at (\d{1,2})(?: years)?(?: of age| years old)?,? (?:
+        an?|the|your|you|it|this|that|i|most|some|we|one|there|such|he|she|many|few|nobody|people
+    )\b
+    \b(?:even|already) at (\d{1,2})\W*$
+    \bat (\d{1,2}),? (?:too|already|as well)\W*$
+    """
 )
+_NO_AGE = phrases(
+    r"temperature|degrees|fever|pressure|pulse|oxygen|saturation|value|level|sugar|come|back|appointment|am|pm"
+)
+"""What else than an age may stand behind "at"."""
+_PEERS = phrases(
+    r"""
+    (?P<baby>baby|infant|newborn)(?: like you| (?:of|at) your age)
+    (?P<child>child(?:ren)?|kids?|toddlers?|schoolchild|youngsters?)(?: like you| (?:of|at) your age)
+    (?P<teen>teenagers?|adolescents?)(?: like you| (?:of|at) your age)
+    (?P<old>pensioner|senior|retiree|(?:elderly|old) (?:person|man|woman|lady))(?: like you| (?:of|at) your age)
+    """
+)
+_SPANS = {"baby": (0, 3), "child": (0, 16), "teen": (10, 21), "old": (50, 130)}
+"""Ages at which somebody may be called one."""
+_OF_HIM = re.compile(
+    r"^\W*(?:(?:and|so|then|now|but)\W+)?(he|she)\s+(?:can|should|may|must|needs?|will|gets|has|is|was)\b", re.I
+)
+_OTHER_PEOPLE = {
+    "he": phrases(r"brother|father|dad|daddy|husband|son|boy|uncle|grand\w+|doctor|surgeon|teacher|he|him|partner"),
+    "she": phrases(
+        r"sister|mother|mum|mom|mummy|wife|daughter|girl|aunt|gran\w*|nurse|midwife|teacher|she|her|partner"
+    ),
+}
+"""Of whom else a pronoun may speak."""
 _GENERAL = phrases(
     r"""
     in (?:women|men|females|males)|women|men|wom[ae]n (?:who|with)|anyone|people|some patients|babies|unlike
@@ -94,6 +86,8 @@ _FERTILE = phrases(
     r"""
     (?:i'm|i am|you're|you are|are you|you (?:might|may|could) be) (?:\w+ ){0,3}?pregnant
     (?:my|your) (?:last |monthly )?(?:period|periods|pregnancy)|pregnancy test
+    (?:i'm|i am|you're|you are|are you|do you|were you) (?:\w+ ){0,2}?(?:breast-?feed(?:ing)?|nursing a|lactating)
+    your waters
     """
 )
 _CHILD, _ADULT, _OLD = 12, 30, 60
@@ -121,6 +115,7 @@ def demographics(talk: Talk, case: Mapping[str, Any]) -> list[Evidence]:
                 _other_sex(sentence, sex, years, turn.speaker)
                 or _other_age(stated, years, sentence)
                 or _unfit(sentence, years)
+                or (_other_pronoun(talk, turn, sentence, sex) if years is not None and years < _CHILD else None)
             )
             if fact is not None:
                 found.append(evidence("age_sex_contradiction", turn.place, sentence.raw, fact))
@@ -131,7 +126,7 @@ def demographics(talk: Talk, case: Mapping[str, Any]) -> list[Evidence]:
 
 
 def _stated_sex(sentence: Sentence) -> str | None:
-    male, female = _SAYS_MALE.search(sentence.text), _SAYS_FEMALE.search(sentence.text)
+    male, female = SAYS_MALE.search(sentence.text), SAYS_FEMALE.search(sentence.text)
     return None if bool(male) == bool(female) else "male" if male else "female"
 
 
@@ -139,11 +134,11 @@ def _other_sex(sentence: Sentence, sex: str | None, age: float | None, speaker: 
     if sex is None:
         return None
     text = sentence.text
-    organs, says = (_FEMALE_ONLY, _SAYS_FEMALE) if sex == "male" else (_MALE_ONLY, _SAYS_MALE)
+    organs, says = (FEMALE_ONLY, SAYS_FEMALE) if sex == "male" else (MALE_ONLY, SAYS_MALE)
     match = organs.search(text)
     if match and not _GENERAL.search(text) and not of_others(text, match.start()):
         return f"sex {sex}"
-    if (_PEERS_FEMALE if sex == "male" else _PEERS_MALE).search(text) and speaker == "doctor":
+    if (PEERS_FEMALE if sex == "male" else PEERS_MALE).search(text) and speaker == "doctor":
         return f"sex {sex}"
     match = says.search(text)
     polite = match and re.search(r"\b(?:sir|ma'am|madam|mr|mrs|ms|miss|mister)\b", match[0], re.IGNORECASE)
@@ -160,11 +155,31 @@ def _other_sex(sentence: Sentence, sex: str | None, age: float | None, speaker: 
     return None
 
 
+def _other_pronoun(talk: Talk, turn: Turn, sentence: Sentence, sex: str | None) -> str | None:
+    """The sex of a child whom the doctor calls by the other pronoun, where nobody else can be meant."""
+    match = _OF_HIM.match(sentence.text)
+    said = match[1].lower() if match and turn.speaker == "doctor" else ""
+    if sex is None or said != {"male": "she", "female": "he"}[sex]:
+        return None
+    first = turn.sentences.index(sentence)
+    near = [*(s.text for s in turn.sentences[max(0, first - 1) : first])]
+    if turn.place and first == 0:
+        near.append(talk.turns[turn.place - 1].text)
+    return None if any(_OTHER_PEOPLE[said].search(text) for text in near) else f"sex {sex}"
+
+
 def _other_age(stated: list[float], age: float | None, sentence: Sentence) -> str | None:
     if age is None:
         return None
-    match = _AT_AGE.match(sentence.text)
-    said = [*stated, float(match[1])] if match else stated
+    match = _AT_AGE.search(sentence.text)
+    said = list(stated)
+    if match and not _NO_AGE.search(sentence.text):
+        said.append(float(next(group for group in match.groups() if group)))
+    peer = _PEERS.search(sentence.text)
+    if peer and not of_others(sentence.text, peer.start()):
+        youngest, oldest = _SPANS[peer.lastgroup or "child"]
+        if not youngest <= age < oldest:
+            return f"age {age:g}"
     if any(abs(value - age) >= 1 for value in said):
         return f"age {age:g}"
     for decade in _DECADE.finditer(sentence.text):

@@ -51,6 +51,14 @@ _NOT_AFTER = either(
     )\b
     """
 )
+_NEW_STATEMENT = either(
+    r"""
+    , (?:so )?(?:please|we|i|you|your|they|the \w+|he|she|it's best to)\s(?:\w+ )?(?:
+        start|give|take|prescribe|add|get|need|use|begin|put
+    )s?\s(?:(?!\b(?:no|not|without)\b)[^,;.])*$
+    """
+)
+"""A statement of its own after a denial: "so that you get no clots, the ward starts …"."""
 _ALLERGIC = re.compile(r"\b(?:allerg(?:ic|y|ies)|anaphyla\w*|reaction|hives|rash|swell\w*|swole)\b", re.IGNORECASE)
 _PREGNANT = either(
     r"""
@@ -157,11 +165,11 @@ def _given(turn: Turn, sentence: Sentence, start: int, end: int) -> bool:
     if (
         (_NOT_GIVEN.search(before) and not _STILL_GIVEN.search(before))
         or _NOT_AFTER.match(after)
-        or denied(text, start, end)
+        or (denied(text, start, end) and not _NEW_STATEMENT.search(before))
     ):
         return False
     if re.search(
-        r"\b(?:you\s+(?:mentioned|told|said|were|have\s+(?:been|had)|had|took)|you've\s+(?:been|had)|you(?:'re|\s+are)\s+(?:already\s+)?(?:on|taking|allergic)|your\s+allergy|if\s+you)\b[^.;,]*$",
+        r"\b(?:you\s+(?:mentioned|told|said|were|have\s+(?:been|had)|had|took)|you've\s+(?:been|had)|you(?:'re|\s+are)\s+(?:already\s+)?(?:on|taking|allergic)|your\s+allergy|if\s+you(?!\s+(?:like|want|agree|wish|prefer)))\b[^.;,]*$",
         before,
         re.IGNORECASE,
     ):

@@ -69,13 +69,14 @@ _DAYS = {
 _COURSE = either(
     r"""
     \b(?:for|since|over|past|last|within|during|about|around|nearly|almost|roughly|maybe)\W+(?:\w+\W+){0,4}?$
+    \b(?:has|have|been) last(?:ed|ing) (?:\w+ ){0,3}?$
     \b(?:started|began|going on|it's been|been|long|onset|duration|history of)\W+(?:\w+\W+){0,4}?$
     """
 )
 _AFTER = either(r"^\W*(?:ago|now|back|history|earlier|of \w+|duration)\b")
 _EPISODE = either(
     r"""
-    \blast(?:s|ed|ing)? (?:\w+ ){0,2}?$
+    (?<!has\x20)(?<!have\x20)(?<!been\x20)\blast(?:s|ed|ing)? (?:\w+ ){0,2}?$
     \b(?:at a time|each|every|goes away|go away|within|attack|episode|spell|rest\w*|per\b)
     \bafter (?:\w+ ){0,2}?$
     \bin $

@@ -56,16 +56,27 @@ _NO_MEDICINES = phrases(
     no (?:regular )?{_MEDICINES}
     """
 )
-_ALL_MEDICINES = phrases(rf"(?:any|regular|what|which) (?:\w+ ){{0,3}}?{_MEDICINES}")
+_ALL_MEDICINES = phrases(
+    rf"""
+    (?:any|regular|what|which) (?:\w+ ){{0,3}}?{_MEDICINES}
+    {_TAKING} (?:anything|something) (?:regularly|daily|every day|long-term|by prescription|on prescription)
+    on (?:any|regular) (?:\w+ )?(?:medic\w+|tablets|pills|treatment)
+    """
+)
 _SOME_MEDICINES = either(r"\ballerg|\bother\b|\bpain|\btried|\bfor (?:it|this|the)|\bhelp|\brecreational")
-_PLAIN_NO = either(r"^\W*(?:no|none|nope|nothing)\b")
+_PLAIN_NO = either(r"^\W*(?:no|none|nope|nah|nothing|never|not (?:a|one|any|at all)|zero|i don't)\b")
 _PLAIN_NO_ALLERGY = either(r"^\W*(?:no|none|nope|not that i|nothing)\b")
+_NO_SUCH = either(r"^\W*(?:no|never|not (?:any|one|a single))(?: \w+)? $")
 _BUT = either(r"\b(?:but|except|just|only)\b|\d")
 _ELSE = phrases(r"other|else|except|apart|but|besides")
 _FOR_NOW = phrases(r"other|else|except|apart|but|besides|for (?:it|this|the)|over|today|new|pain|street")
 _USING = phrases("tak(?:e|ing)|on|use|using|been")
 _AT_TIMES = phrases(r"today|yet|this morning|when|always|help\w*|stopped|any\s*more|missed|allerg\w*")
 _COMMON_STEMS = frozenset({"aller", "known", "react", "medic", "with", "that", "when"})
+_BARE = either(
+    r"^,? (?:an? |the )?(\d+(?:\.\d+)?) (?:at (?:night|bedtime|noon)|a day|an evening|daily|in the|every|each"
+    r"|once|twice)\b"
+)
 _IN_MG = {"g": 1000.0, "mg": 1.0, "microgram": 0.001, "ng": 1e-6, "units": 1e9}
 _Card = list[tuple[str, str]]
 
@@ -84,7 +95,9 @@ def own_medicines(talk: Talk, turn: Turn, case: Mapping[str, Any], card: _Card) 
         fact = (
             _allergy(sentence.text, question, allergies, card)
             or _medicine(sentence.text, question, medication, card)
+            or _denied_course(sentence.text, question, card)
             or _other_dose(sentence.text, medication, card)
+            or _bare_dose(sentence.text, medication, card)
         )
         if fact is not None and not (of_others(sentence.text, 0) and "allerg" not in sentence.text):
             found.append(evidence("answer_contradicts_case", turn.place, sentence.raw, fact))
@@ -153,6 +166,22 @@ def _denied_medicine(text: str, asked: str, medication: list[str]) -> str | None
     return None
 
 
+def _denied_course(text: str, asked: str, card: _Card) -> str | None:
+    """The fact of a medicine taken at some time, where the patient says that there was none."""
+    about = find_medicines(asked) if _PLAIN_NO.match(text) and not _BUT.search(text) else []
+    denied_here = [m for m in find_medicines(text) if denied(text, m.start, m.end) or _NO_SUCH.search(text[: m.start])]
+    if not (about or denied_here) or _AT_TIMES.search(text) or _ELSE.search(text) or "allerg" in asked:
+        return None
+    for name, fact in card:
+        for held in find_medicines(fact):
+            if denied(fact, held.start, held.end) or "allerg" in fact or of_others(fact, held.start):
+                continue
+            for mention in denied_here or about:
+                if mention.name == held.name or mention.name in held.classes or held.name in mention.classes:
+                    return name
+    return None
+
+
 def _other_dose(text: str, medication: list[str], card: _Card) -> str | None:
     said = [dose for dose in find_doses(text) if dose.medicine and implausible(dose) is None]
     if not said:
@@ -167,6 +196,21 @@ def _other_dose(text: str, medication: list[str], card: _Card) -> str | None:
         often = [d for d in same if d.per_day is not None]
         if dose.per_day is not None and often and all(d.per_day != dose.per_day for d in often):
             return f"takes {often[0].medicine} {often[0].text}"
+    return None
+
+
+def _bare_dose(text: str, medication: list[str], card: _Card) -> str | None:
+    """Another amount than the card's, said without its unit ("amitriptyline, 75 at bedtime")."""
+    mentions = find_medicines(text)
+    for mention, following in zip(mentions, [*mentions[1:], None], strict=False):
+        said = _BARE.match(text[mention.end : following.start if following else len(text)])
+        if said is None:
+            continue
+        known = [d for entry in [*medication, *(t for _, t in card)] for d in find_doses(entry)]
+        same = [d for d in known if d.medicine == mention.name and d.unit in _IN_MG]
+        amounts = {round(d.amount * n, 6) for d in same for n in {1.0, d.count, d.count * (d.per_day or 1.0)}}
+        if same and float(said[1]) not in amounts and not denied(text, mention.start, mention.end):
+            return f"takes {same[0].medicine} {same[0].text}"
     return None
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from filters.consultation_answers import other_value
 from filters.consultation_concepts import concepts
 from filters.consultation_numbers import ages, counted, durations, rates
 from filters.consultation_record import Evidence, Talk, Turn, evidence, strings
@@ -29,7 +30,7 @@ _HOW_LONG = phrases(
 _HOW_OLD = phrases("how old|your age|his age|her age")
 _HOW_OFTEN = phrases(r"how (?:often|frequent\w*|many times)")
 _EACH = either(r"\b(?:last|each|episode|attack|at a time|spell)")
-_LASTS = either(r"\blast|\bat a time|\beach|\bevery")
+_LASTS = either(r"(?<!has\x20)(?<!have\x20)(?<!been\x20)\blast|\bat a time|\beach|\bevery")
 _EARLIER = phrases(
     r"""
     the same|similar(?:ly)?|like (?:this|that|it)|before|previous\w*|earlier|again|used to
@@ -77,6 +78,7 @@ def quantities(talk: Talk, turn: Turn, case: Mapping[str, Any], card: _Card) -> 
             or _other_duration(sentence.text, asked, complaint, card)
             or _other_rate(sentence.text, asked, complaint, card)
             or _other_count(sentence.text, card)
+            or other_value(sentence.text, asked if place == 0 else "", card)
             or _not_the_first(sentence.text, asked if place == 0 else "", card)
         )
         if fact is not None:

@@ -32,7 +32,15 @@ _KINDS = {
 }
 _FILLERS = frozenset(words("also and can each ever me now okay please so tell then too well you"))
 _NEARLY = 0.85
+_PARTS = re.compile(
+    r",?\s+(?:and|or)\s+(?=(?:how|what|when|where|which|who|since|is|are|do|does|did|has|have|had|was|were|can|any)\b)",
+    re.IGNORECASE,
+)
+"""Where one sentence asks two questions."""
+_SAME_WORD = {"eyesight": "vision", "sight": "vision", "seeing": "vision", "diarrhea": "diarrhoea", "smoker": "smoke"}
 _POINTS = re.compile(r"\b(?:it|this|that|they|them|these|those|there|he|she)\b")
+_THERE = re.compile(r"\b(?:hurt|here|there|now|today|doing|help|other|any)\b")
+"""What may be asked again of another place or time."""
 _IDLE = frozenset(
     words(
         """
@@ -68,6 +76,8 @@ def repeated_questions(talk: Talk) -> list[Evidence]:
                 continue
             asked = _meaning(sentence.text)
             now.append(asked)
+            parts = _PARTS.split(sentence.text)
+            now += [part for part in map(_meaning, parts) if len(parts) > 1 and part[1]]
             if any(_same(asked, other) for other in earlier):
                 found.append(evidence("question_repeated", turn.place, sentence.raw))
         earlier += now
@@ -76,7 +86,7 @@ def repeated_questions(talk: Talk) -> list[Evidence]:
 
 def _meaning(text: str) -> tuple[str, frozenset[str], str]:
     """What is asked (onset, place …), the content words as stems and concepts, and the plain text."""
-    lower = normalise(text)
+    lower = re.sub(r"[a-z]+", lambda m: _SAME_WORD.get(m[0], m[0]), normalise(text))
     kind = next((name for name, pattern in _KINDS.items() if pattern.search(lower)), "whether")
     content: set[str] = set()
     covered: list[tuple[int, int]] = []
@@ -95,6 +105,7 @@ def _same(one: tuple[str, frozenset[str], str], other: tuple[str, frozenset[str]
         return (
             len(one[1]) > 1
             or (bool(one[1]) and len(one[2].split()) > 2 and not _POINTS.search(one[2]))
+            or (len(one[2].split()) > 4 and not _THERE.search(one[2]))
             or (not one[1] and one[0] in ("onset", "place", "degree") and len(one[2].split()) > 3)
         )
     if _nearly(one[2], other[2]):

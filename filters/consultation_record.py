@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from filters.consultation_concepts import ABSENCE, Found, concepts, told_with
+from filters.consultation_replies import FINE, NEUTRAL, NO, QUALIFIED, YES
 from filters.consultation_text import Sentence, clause_at, denied, imagined, of_others, sentences
 from filters.medicines import find_medicines
-from filters.phrasing import either, phrases
 from filters.terms import synonyms
 
 Evidence = dict[str, Any]
@@ -21,64 +22,6 @@ Evidence = dict[str, Any]
 LONGEST = 4000
 """How many characters of a turn are read: rules look around every find, and a loop of a model may be endless."""
 
-_UNSURE = (
-    "know",
-    "remember",
-    "think",
-    "recall",
-    "notice",
-    "sure",
-    "understand",
-    "check",
-    "measure",
-    "like",
-    "want",
-    "mean",
-)
-_FIRST = r"\W*(?:(?:oh|um+|uh|well|hmm|er|ah|actually|doctor|so|thankfully|luckily)\W+)*"
-_YES = either(
-    rf"""
-    {_FIRST}(?:yes|yeah|yep|yup|yea|correct|right\b|exactly|uh-huh|mm-?hmm|definitely|absolutely|of course|indeed|sure)
-    {_FIRST}(?:i (?:do|have|did|am)\b|it does|it is|that's right|i think so|i'm afraid so)
-    {_FIRST}(?:a (?:little|bit)|sometimes|occasionally|quite|very much|always|often)
-    """
-)
-_NO = either(
-    rf"""
-    {_FIRST}(?:no\b(?! (?:idea|doubt))|nope|nah|never\b|none\b|not (?:really|at all|that|any)|nothing like|neither\b)
-    {_FIRST}i (?:don't|haven't|didn't|do not|have not)\b(?! (?:{"|".join(_UNSURE)}))
-    {_FIRST}it (?:doesn't|does not|isn't|hasn't)
-    """
-)
-QUALIFIED = phrases(
-    r"""
-    now|right now|at the moment|today|currently|yesterday|this time|this morning|first|at first|initially|earlier|last
-    when|while|during|after|before|until|if|only|except|unless|so far|yet|ago|recent\w*|again|new|any\s*more|used to
-    at rest|resting|sitting|lying|at night|there|always|usually|normally|constant\w*|all the time
-    other|else|more|worse|better|severe|bad|much|really|change\w*|spread\w*|radiat\w*|started|began
-    with (?:the|it|this)|like (?:this|that)|together|caus\w+|relat\w+|due|because|from (?:the|it)
-    """
-)
-"""Words with which a denial or an answer holds for a time, a place or a degree, and is not a plain yes or no."""
-
-NEUTRAL = frozenset(
-    {
-        "appetite",
-        "vision",
-        "visual",
-        "eyesight",
-        "energy",
-        "sleep",
-        "memory",
-        "hearing",
-        "smell",
-        "speech",
-        "heartbeat",
-    }
-    | {"heartbeats", "thyroid", "cholesterol", "breathing", "balance", "erections", "strength", "tone"}
-)
-"""Words that name no complaint by themselves: "my sleep is fine"."""
-_FINE = phrases(r"normal|fine|good|okay|ok|unchanged|same|all right|well|usual")
 _STEM = 5
 
 
@@ -125,7 +68,20 @@ class Talk:
             if said.turn < place and said.speaker != "doctor" and said.status in ("told", "about", "imagined"):
                 known |= told_with(said.found.name)
         seen, heard = _names(shown), _names(told)
-        return Before(shown, told, frozenset(seen), frozenset(heard), frozenset(known | seen), _stems(told + shown))
+        asked = " ".join(
+            question.text
+            for question, answer in pairwise(earlier)
+            if question.speaker == "doctor" and answer.speaker == "patient" and not NO.match(answer.text)
+        )
+        return Before(
+            shown,
+            told,
+            frozenset(seen),
+            frozenset(heard),
+            frozenset(known | seen),
+            _stems(told + shown),
+            _stems(asked),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +99,13 @@ class Before:
     known: frozenset[str]
     """Concepts that the patient told, or confirmed, or a result showed; also what was asked and not denied."""
     stems: frozenset[str]
+    asked: frozenset[str] = frozenset()
+    """Beginnings of the words of questions that the patient did not answer with a no."""
+
+    def discussed(self, phrase: str) -> bool:
+        """Whether the last word of a phrase was asked about, and not denied: any words may have told it."""
+        longer = [word for word in re.findall(r"\w+", phrase.lower()) if len(word) >= _STEM]
+        return len(longer) > 1 and longer[-1][:_STEM] in self.asked
 
     def worded(self, phrase: str) -> bool:
         """Whether all longer words of a phrase, or one of its synonyms, were said or shown, by their stems."""
@@ -226,7 +189,7 @@ def _status(turn: Turn, sentence: Sentence, found: Found) -> str:
         return "others"
     if text[found.start : found.end].lower() in NEUTRAL:
         start, end = clause_at(text, found.start)
-        return "denied" if _FINE.search(text[start:end]) and not negated else "about"
+        return "denied" if FINE.search(text[start:end]) and not negated else "about"
     if sentence.asks and turn.speaker != "result":
         return "asked" if turn.speaker == "doctor" else "imagined"
     if negated:
@@ -244,7 +207,7 @@ def _answered(talk: Talk, turn: Turn) -> list[Said]:
     if not turn.sentences:
         return []
     first = turn.sentences[0]
-    status = "denied" if _NO.match(first.text) else "told" if _YES.match(first.text) else "about"
+    status = "denied" if NO.match(first.text) else "told" if YES.match(first.text) else "about"
     open_to_yes = ("asked", "imagined", "told") if status == "told" else ("asked", "imagined")
     before = [s for s in talk.said if s.turn == turn.place - 1 and s.status in open_to_yes and s.found.kind != ABSENCE]
     asked = [s for s in talk.turns[turn.place - 1].sentences if s.asks]

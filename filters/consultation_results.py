@@ -24,7 +24,8 @@ CITES = phrases(
     you are (?:also )?(?:having|experiencing|taking|feeling|getting|running|on|allergic)
     you're (?:having|experiencing|taking|on|allergic|running|feeling|getting|also|cough\w*|vomit\w*|sweat\w*|bleed\w*)
     you've|your|(?:the|this|that|these|those) (?:\w+ ){0,3}?(?:you|and|together|with)|(?:he|she) (?:has|had)|his|her
-    given|since|because|due to|combin\w+|along with|together with|as well as|in view of
+    given|since|because|due to|now that|as (?:you|he|she|your|his|her)
+    that (?:he|she) (?:\w+ )?(?:complain|report|mention)\w*|combin\w+|along with|together with|as well as|in view of
     with (?:the|your|this|that|such)
     considering|based on|in light of|on top of|plus|associated|consistent|suggests?|points?|fits?|explains?
     history of|known
@@ -38,7 +39,10 @@ _OUTCOME = phrases(
     came (?:back|out)|come back (?:normal|positive|negative|clear|high|low)|comes back|returned|rul(?:ed|es)|tells|told
     found|detect\w*|was|were|is|are|has|have|look(?:s|ed)|appear(?:s|ed)|measured|reading|level|findings?|results?
     normal|abnormal|elevated|raised|high|low|positive|negative|clear|consistent|of \d|at \d|with an?
-    hear|heard|see|saw|felt|feel|notice\w*|picked up
+    hear|heard|see|saw|felt|feel|notice\w*|picked up|grew|grows?|grown|record\w*|regist\w*|turned out|lights? up|lit up
+    fell|fallen|rose|risen|dropped|excluded|prove[sd]?|proven|prov(?:es|ed)|tells?|went (?:well|badly)
+    (?:did|does)n't (?:show|find|reveal)
+    according to
     """
 )
 _PLANS = phrases(
@@ -48,7 +52,9 @@ _PLANS = phrases(
     order\w*|arrang\w*|schedul\w*|book\w*|request\w*|repeat\w*|perform|send|next step|awaiting|pending|follow-?up
     can (?:do|get|have|check|tell|show|help)|to (?:check|see|confirm|rule|exclude|look|monitor|measure|assess|find|get)
     once (?:we|the|i)|when (?:we|the|i)|after (?:we|the)|before we|until|if|please|keep|aim\w*|target|control\w*
-    monitor\w*|check(?:ed)? (?:your|the|every|regularly)|without|take your|medication|tablets?|medicines?
+    monitor(?:ing|ed|s)|monitor (?:your|the|it|you)|check(?:ed)? (?:your|the|every|regularly)|without|take your
+    medication|tablets?|medicines?
+    overdue|due
     not (?:been )?(?:done|available|performed|yet)|no results?|unavailable|wasn't done|was not done
     """
 )
@@ -70,6 +76,18 @@ HANDS_ON = phrases(
 """The doctor's own hands, eyes and ears."""
 
 _OURS = phrases("your|the|these|this|those|results?|his|her")
+_BARE = either(r"\b(?:the|your|his|her|this|that|a|first|last|new|latest|\w+ing)\s+$|^\W*$")
+"""Before a wide name of a test: nothing that narrows it."""
+_MEASURE = phrases(
+    r"""
+    (?:pressure|level|value|sugar|count|saturation|temperature|pulse|heart rate|score|potassium|sodium|readings?)
+    (?:haemo|hemo)globin|oxygen|platelets|cholesterol|creatinine
+    """
+)
+_IS_VALUE = either(
+    r"^[^.,;:?!\d]{0,30}\b(?:is|was|are|were|of|at|reads?|to|down to|up to)\s+(?:only |still "
+    r"|about )?(\d+(?:\.\d+)?)\b(?! (?:weeks?|days?|months?|years?|hours?|minutes?|o'clock|times))"
+)
 _VERDICT_FIRST = either(r"^\W*(?:normal|abnormal|raised|elevated|positive|negative)")
 _CONDITION_FIRST = either(r"^\W*(?:if|should|once|when|an?\s)\b")
 _TOUCHES = either(r"\bexam|\bhear|\blisten|\bpress")
@@ -87,21 +105,57 @@ FAMILIES = {"scan": _IMAGES, "X-ray": frozenset({"chest X-ray"}), "blood test": 
 def unseen_result(before: Before, text: str) -> str | None:
     """The examination, test or sign whose outcome a sentence quotes and that nothing before shows."""
     by_hand = HANDS_ON.search(text)
-    for found in concepts(text):
+    all_found = concepts(text)
+    for found in all_found:
         if found.kind not in ("sign", "test", "exam") and not (by_hand and found.name == "oedema"):
             continue
         word = text[found.start : found.end]
         if found.name in before.seen or found.name in before.heard or before.worded(word):
             continue
-        if FAMILIES.get(found.name, frozenset()) & before.seen or (found.name == "examination" and before.shown):
+        if (FAMILIES.get(found.name, frozenset()) & before.seen and _is_bare(text, found, before)) or (
+            found.name == "examination" and before.shown
+        ):
             continue
         start, end = clause_at(text, found.start)
+        if found.kind == "exam" and _source_known(found, all_found, before, start, end):
+            continue
         if found.kind == "sign" and shares_word(text[start:end], before.shown):
             continue
         if _states_result(text, found) and not of_others(text, found.start):
             return word
+    value = _unseen_value(before, text)
+    if value is not None:
+        return value
     if not before.shown and by_hand and _TOUCHES.search(text) and not planned(text, 0, len(text)):
         return "examination"
+    return None
+
+
+def _is_bare(text: str, found: Found, before: Before) -> bool:
+    """Whether nothing before a wide name ("scan") narrows it to another test than those shown ("DaT scan")."""
+    narrower = re.search(r"([\w-]+)\s+$", text[: found.start])
+    if " " in text[found.start : found.end] or narrower is None or _BARE.search(text[: found.start]):
+        return True
+    return before.worded(narrower[1])
+
+
+def _source_known(found: Found, others: list[Found], before: Before, start: int, end: int) -> bool:
+    """Whether a part of the body stands beside a test that was shown ("the CT shows clots in both lungs")."""
+    known = [o for o in others if o.kind == "test" and start <= o.start < end and o.end <= found.start]
+    return any(o.name in before.seen for o in known)
+
+
+def _unseen_value(before: Before, text: str) -> str | None:
+    """A measured quantity of the patient with a number that no turn before holds."""
+    if not _OURS.search(text):
+        return None
+    for match in _MEASURE.finditer(text):
+        start, end = clause_at(text, match.start())
+        value = _IS_VALUE.match(text[match.end() : end])
+        if value is None or planned(text, start, end) or imagined(text, match.start()) or of_others(text, start):
+            continue
+        if not re.search(rf"(?<![\d.]){re.escape(value[1])}(?![\d])", before.told + before.shown):
+            return match[0]
     return None
 
 

@@ -37,7 +37,7 @@ _VALUE = re.compile(
 )
 _NO_DOSE = re.compile(
     r"\b(?:blood(?!\s(?:pressure|thinner|clot|sugar))|urine|drain|output|residual|alcohol|wine|beer|spirits|vodka|water|coffee|juice|birth"
-    r"|weigh|protein|carb|fib(?:re|er)|sodium\sdiet|salt|fat|lost|loss|transfus|packed|gestation|per\sweek\sof|effusion|lesion|nodule"
+    r"|weigh|protein|carb(?:s\b|oh)|fib(?:re|er)|sodium\sdiet|salt|fat|lost|loss|transfus|packed|gestation|per\sweek\sof|effusion|lesion|nodule"
     r"|stone|prostate\sis|drinks?|fluid)",
     re.IGNORECASE,
 )
@@ -49,6 +49,9 @@ _AFTER_COUNT = re.compile(
     re.IGNORECASE,
 )
 _REACH = 60
+_OWN_STRENGTH = re.compile(
+    r"\s+(?:\d[\d.,]*\s?%|(?:\w+\s)?(?:cream|gel|ointment|lotion|drops|spray|patch)\b)", re.IGNORECASE
+)
 
 
 _OF_NAME = re.compile(r"\s+of\s+(?:[\w-]+\s+){1,3}")
@@ -164,12 +167,17 @@ def _counts_previous(text: str, previous: re.Match[str], match: re.Match[str]) -
     return counts is not None and counts.end() >= match.end() and counts.start("count") == match.start()
 
 
+def _is_next(match: re.Match[str], one: Mention) -> bool:
+    """Whether a medicine behind a dose has a strength or a form of its own ("1 g daily, and terbinafine 1% cream")."""
+    return one.start >= match.end() and bool(_OWN_STRENGTH.match(match.string, one.end))
+
+
 def _nearest(match: re.Match[str], medicines: list[Mention]) -> str | None:
     """The nearest medicine, one before the dose first where two are as near; groups only where no medicine stands."""
 
     def distance(one: Mention) -> int:
         return match.start() - one.end if one.end <= match.start() else max(0, one.start - match.end())
 
-    near = [one for one in medicines if distance(one) <= _REACH]
+    near = [one for one in medicines if distance(one) <= _REACH and not _is_next(match, one)]
     named = [one for one in near if "groups" not in one.classes] or near
     return min(named, key=distance).name if named else None

@@ -99,7 +99,7 @@ def candidates(text: str) -> list[Mention]:
     the place alone is weak evidence the word must look like a name (a capital within the sentence, a drug's ending).
     """
     known = find_medicines(text)
-    spans = [(mention.start, mention.end) for mention in known]
+    spans = [(one.start, one.end) for one in known if "groups" not in one.classes]
     found = []
     for start, end in places(text):
         word = text[start:end]

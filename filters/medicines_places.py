@@ -31,6 +31,7 @@ _OFTEN = (
     r"(?:once|twice|three times|four times|every|each|daily|nightly|at night|at bedtime|in the morning|as needed"
     r"|when needed|per day|a day|by mouth|before meals|with food|with meals)\b"
 )
+_TIMES = r"(?:once|twice|(?:two|three|four|five|\d)\s(?:times|or)|every|each|daily|nightly|a\sday|per\sday)\b"
 _TAKE = (
     r"\b(?:take|takes|taking|took|prescrib(?:e|ed|ing)"
     r"|(?:start|put|keep|continue)(?:ed|ing|s)?(?:\s(?:you|me|him|her|them))?\son)\s+"
@@ -45,10 +46,15 @@ _ON = (
     r"|been)\son"
     r"|switch(?:ed|ing)?(?:\s(?:you|me|him|her))?(?:\sover)?\sto)\s+"
 )
+_CLASS = (
+    r"(?:blood\sthinner|painkiller|pain\skiller|antibiotic|anti-inflammatory|steroid|antidepressant|antihistamine|beta\sblocker"
+    r"|water\stablet|diuretic|medicine|medication|drug|antiviral|antifungal|sedative|sleeping\spill|vaccine)"
+)
 _BEFORE = re.compile(rf"{_X}(?:\s(?:at|tablets?|capsules?|to))?,?\s+$", re.IGNORECASE)
 _FOLLOWED = (
     (True, re.compile(rf"(?<=\s){_SMALL_DOSE}", re.IGNORECASE)),
     (True, re.compile(rf"(?<=\s)\d[\d.,]*\s?%\s{_FORM}", re.IGNORECASE)),
+    (True, re.compile(rf"(?<=\s){_DOSE}\s+(?:{_TIMES})", re.IGNORECASE)),
     (False, re.compile(rf"(?<=\s)(?:{_DOSE}|{_FORM})", re.IGNORECASE)),
 )
 """What stands behind a name that stands right before it, and whether that is strong evidence."""
@@ -59,11 +65,35 @@ _LED = (
     (False, re.compile(rf"{_ON}{_X}", re.IGNORECASE)),
     (False, re.compile(rf"{_GIVE}{_FILL}{_X}", re.IGNORECASE)),
     (False, re.compile(rf"{_TAKE}{_FILL}(?!\w+\s+out\b){_X}", re.IGNORECASE)),
+    (True, re.compile(rf"\b(?:dose|course)\sof\s{_X}\s+{_OFTEN}", re.IGNORECASE)),
+    (False, re.compile(rf"\b{_CLASS}\s+(?:called\s)?{_X}", re.IGNORECASE)),
+    (
+        False,
+        re.compile(
+            rf"\b(?:treated|lowered|controlled|eased|settled|numbed|cured|prevented|pressure|pain|infection|it)\swith\s{_X}",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        False,
+        re.compile(
+            rf"\b(?:put|rub|apply|spread|dab|smear|inhale|inject|swallow)\s(?:some\s|the\s|a\slittle\s)?{_X}\s(?:on|onto|into|to|over|once|twice|every)\b",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        False,
+        re.compile(
+            rf"\b(?:give|giving|gives|get|gets|add|adding)\s(?:(?:you|him|her|me)\s)?{_X}\s(?:for|through|into|under|by|as|at|once|twice|every)\b",
+            re.IGNORECASE,
+        ),
+    ),
     (False, re.compile(rf"\bstart\s+(?:the|some)\s+{_X}", re.IGNORECASE)),
 )
 """What stands before a name, the name itself and whether that is strong evidence."""
 _LONGEST = 50  # characters a name and what parts it from its dose have
 _ENDINGS = (
+    "alin elin exin ixin ressin pressin mune lex osol sol relin cef pirin atril etril onazide azide ovax "
     "afil alol amide anib apine arone artan astat atine avir ax axin azine azole barb bicin biotic caine canib"
     " cef cet cillin cin clovir cor cort cycline dar dex dipine done dopa dron drone dryl entin erol etine ex"
     " exa fen fil floxacin gan gliptin grel ide idol idone il ilast ilol imod ina ine inib irin isone ium ivir"

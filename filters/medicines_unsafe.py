@@ -31,6 +31,25 @@ _CODEINE_KIND = frozenset(
     ("codeine", "morphine", "co-codamol", "co-dydramol", "dihydrocodeine", "oxycodone", "hydrocodone", "hydromorphone",
      "oxymorphone", "diamorphine")
 )  # fmt: skip
+_SAME_KIND = (
+    frozenset(("aciclovir", "valaciclovir", "ganciclovir", "valganciclovir")),
+    frozenset(("famciclovir", "penciclovir")),
+    frozenset(("heparin", "enoxaparin", "dalteparin", "tinzaparin", "nadroparin")),
+    frozenset(("citalopram", "escitalopram")),
+    frozenset(("cetirizine", "levocetirizine", "hydroxyzine")),
+    frozenset(("loratadine", "desloratadine")),
+    frozenset(("carbamazepine", "oxcarbazepine", "eslicarbazepine")),
+    frozenset(("prednisone", "prednisolone")),
+    frozenset(("venlafaxine", "desvenlafaxine")),
+    frozenset(("risperidone", "paliperidone")),
+    frozenset(("azathioprine", "mercaptopurine")),
+    frozenset(("primidone", "phenobarbital")),
+    frozenset(("ketamine", "esketamine")),
+    frozenset(
+        ("lidocaine", "bupivacaine", "levobupivacaine", "ropivacaine", "mepivacaine", "prilocaine", "articaine")
+    ),
+)
+"""One active part, a mirror form or a precursor: leaflets of each exclude whoever is allergic to another."""
 _PARTS = {
     "co-amoxiclav": ("amoxicillin",),
     "co-trimoxazole": ("sulfamethoxazole", "trimethoprim"),
@@ -122,6 +141,8 @@ def _allergy(medicine: Entry, text: str) -> str | None:
     for allergen in _told(text):
         if any(part.name == allergen.name for part in given):
             return f"allergy to {allergen.name} told ({text.strip()})"
+        if any(allergen.name in kind and any(p.name in kind for p in given) for kind in _SAME_KIND):
+            return f"of one kind with {allergen.name}, to which an allergy is told"
         for group in _CROSS:
             if group in allergen.classes and any(group in part.classes for part in given):
                 return f"one of the {group}, and an allergy to {allergen.name} is told"

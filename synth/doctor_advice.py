@@ -10,6 +10,7 @@ import math
 
 from synth.doctor_finding import Finding, Level
 from synth.probes import LEVELS
+from synth.setup import steps_in_use
 from synth.spec import Spec
 from synth.spec_models import BatchModel, LocalModel, RemoteModel
 from synth.steps import STEPS
@@ -90,16 +91,10 @@ def _reasoning(finding: Finding, spec: Spec) -> None:
 
 def _replies(finding: Finding, spec: Spec) -> list[tuple[int, str]]:
     """(max_tokens, step) of what these roles are asked for."""
-    produce = spec.produce
-    without = set() if produce.questions else {"questions", "score", "answers", "reward"}
-    without |= set() if produce.reasoning else {"reasoning"}
-    without |= set() if produce.reasoning and produce.reasoning.verify else {"recover", "agree"}
-    without |= set() if produce.dialogues else {"case", "diagnosis", "judge_dialogue", "judge_turn"}
-    rubric = produce.dialogues.rubric if produce.dialogues else None
-    without |= (set() if rubric else {"rubric_judge"}) | (set() if rubric and rubric.written else {"rubric_write"})
     found = []
-    for name, step in STEPS.items():
-        if step.role in finding.roles and name not in without:
+    for name in steps_in_use(spec):
+        step = STEPS[name]
+        if step.role in finding.roles:
             said = spec.sampling[name].max_tokens if name in spec.sampling else None
             found.append((said or step.max_tokens, name))
     return found

@@ -12,7 +12,12 @@ CASE: dict[str, Any] = {
     "complaint": "My chest feels tight when I climb stairs.",
     "diagnosis": "Stable angina",
     "differential": ["Gastro-oesophageal reflux disease"],
-    "history": ["Chest tightness for three weeks", "No fever", "Smokes 20 cigarettes a day", "High blood pressure for ten years"],
+    "history": [
+        "Chest tightness for three weeks",
+        "No fever",
+        "Smokes 20 cigarettes a day",
+        "High blood pressure for ten years",
+    ],
     "medication": ["Metformin 500 mg twice daily"],
     "allergies": ["penicillin"],
     "findings": ["Heart: no murmur"],
@@ -27,7 +32,7 @@ CASE: dict[str, Any] = {
         {"id": "p6", "text": "You take Metformin 500 mg twice daily.", "known_by": "patient"},
         {"id": "p7", "text": "You are allergic to penicillin.", "known_by": "patient"},
     ],
-}  # fmt: skip
+}
 OPENING = "P: Hello doctor. My chest feels tight when I climb the stairs."
 CLOSING = "C: This is stable angina. I will refer you to the heart clinic, and please stop smoking."
 _SPEAKERS = {"P": ("patient", None), "D": ("doctor", "ask"), "C": ("doctor", "diagnose"), "R": ("result", None)}
@@ -36,10 +41,16 @@ _SPEAKERS = {"P": ("patient", None), "D": ("doctor", "ask"), "C": ("doctor", "di
 def talk(*lines: str) -> list[dict[str, Any]]:
     """Turns from lines with a speaker's letter."""
     return [
-        {"speaker": _SPEAKERS[line[0]][0], "text": line[3:], "thought": None, "action": _SPEAKERS[line[0]][1],
-         "argument": None, "differential": []}
+        {
+            "speaker": _SPEAKERS[line[0]][0],
+            "text": line[3:],
+            "thought": None,
+            "action": _SPEAKERS[line[0]][1],
+            "argument": None,
+            "differential": [],
+        }
         for line in lines
-    ]  # fmt: skip
+    ]
 
 
 def flags(lines: list[str], **changes: Any) -> dict[str, str]:

@@ -13,9 +13,20 @@ from tests.filters.consultation_talks import CASE, OPENING, talk
 
 ODD = st.one_of(st.none(), st.integers(), st.text(max_size=40), st.lists(st.text(max_size=10), max_size=2))
 PHRASES = st.sampled_from(
-    ["Since you have had a fever, rest.", "Your ECG shows ST depression!", "I\u2019m 99 years old \u2026", "Take amoxicillin 500 mg",
-     "\u201cNo\u201d.", "I have angina\nand more", "\u0130 \u1e9e \ud800", "...", "Doctor: hello", "I vomited blood", "born 12 March 1961, John Miller"]
-)  # fmt: skip
+    [
+        "Since you have had a fever, rest.",
+        "Your ECG shows ST depression!",
+        "I\u2019m 99 years old \u2026",
+        "Take amoxicillin 500 mg",
+        "\u201cNo\u201d.",
+        "I have angina\nand more",
+        "\u0130 \u1e9e \ud800",
+        "...",
+        "Doctor: hello",
+        "I vomited blood",
+        "born 12 March 1961, John Miller",
+    ]
+)
 TEXTS = st.lists(st.one_of(PHRASES, st.text(max_size=60)), max_size=4).map(" ".join)
 TURNS = st.lists(
     st.one_of(
@@ -41,7 +52,11 @@ def test_anything_gives_evidence_that_stands_where_it_says(turns: list[Any], cas
     found = check_consultation(turns, case)
     for item in found:
         assert item["flag"] in FLAGS
-        assert item["text"] in turns[item["turn"]].get("text", "") if isinstance(turns[item["turn"]], dict) and isinstance(turns[item["turn"]].get("text"), str) else item["text"] == ""
+        assert (
+            item["text"] in turns[item["turn"]].get("text", "")
+            if isinstance(turns[item["turn"]], dict) and isinstance(turns[item["turn"]].get("text"), str)
+            else item["text"] == ""
+        )
         assert item["fact"] is None or isinstance(item["fact"], str)
     assert check_consultation(turns, case) == found
 

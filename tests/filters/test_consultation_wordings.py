@@ -1,4 +1,4 @@
-"""Wordings at a distance from those the rules were written for, by flag; each table has sentences that are in order."""
+"""Wordings at a distance from those the rules were written for, by flag, and sentences in order beside them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def test_an_answer_that_agrees(fact: str, question: str, answer: str) -> None:
     assert "answer_contradicts_case" not in found
 
 
-@pytest.mark.parametrize("answer", ["Not one tablet.", "Nothing whatsoever.", "No, I don't need any.", "None of that."])
+@pytest.mark.parametrize(
+    "answer", ["Not one tablet.", "Nothing whatsoever.", "No, I don't need any.", "None of that."]
+)
 def test_a_patient_who_takes_something_and_denies_all_medicines(answer: str) -> None:
     found = flags([OPENING, "D: Do you take anything regularly?", f"P: {answer}", CLOSING])
     assert "answer_contradicts_case" in found
@@ -168,7 +170,7 @@ DOCTOR: dict[str, tuple[list[str], list[str]]] = {
             "D: We start the painkiller dolorexin at once.",
             "D: Cardiomaxil 2 g three times a day helps.",
             "D: He gets one dose of bronchosol by mouth.",
-            "D: The pressure is lowered with angiopressin.",
+            "D: The pressure is lowered with tensopressin.",
             "D: Put eczemolex on the spots.",
             "D: Rub fungonazide into the skin every evening.",
             "D: I'd give you stomatril for the pain.",
@@ -202,9 +204,9 @@ def test_what_is_in_order(flag: str, line: str) -> None:
     [
         ("Did you have any fever?", "Have you been feverish?", True),
         ("Is there anything strange about your hearing?", "Is there anything strange with your hearing?", True),
-        ("Was she healthy before this?", "Was she healthy before that?", True),
+        ("Was she healthy before that?", "Was she healthy before that?", True),
         ("Have you had a cough, and since when?", "Have you had a cough? Since when?", True),
-        ("Any vomiting or diarrhoea?", "Any diarrhoea? Is your family well?", True),
+        ("Any fever, or is your family ill?", "Is your family ill?", True),
         ("What colour is your phlegm?", "And which colour does your phlegm have?", True),
         ("Does anything make it better?", "Is there anything that makes it better?", True),
         ("Do you smoke?", "Are you a smoker?", True),
@@ -223,7 +225,7 @@ def test_a_question_again(first: str, again: str, same: bool) -> None:
     ("changes", "line", "forbidden"),
     [
         ({"allergies": ["heparin (low platelets)"]}, "We start dalteparin under the skin today.", True),
-        ({"allergies": ["aciclovir"]}, "Famciclovir 500 mg three times a day for a week helps.", True),
+        ({"allergies": ["aciclovir"]}, "Valaciclovir 1 g three times a day for a week helps.", True),
         ({"allergies": ["escitalopram"]}, "I'll add citalopram 20 mg.", True),
         ({"pregnant": True, "sex": "female"}, "The ward starts warfarin 5 mg daily.", True),
         ({"allergies": ["omeprazole"]}, "Pantoprazole 40 mg once a day.", True),

@@ -14,7 +14,9 @@ pytest.importorskip("transformers")
 TEMPLATE = "{% for m in messages %}{{ '<|start|>' + m['role'] + ' ' + m['content'] + '<|end|>' }}{% endfor %}"
 
 
-def save_model(folder: Path, labels: int = 1, template: str | None = TEMPLATE, kind: str = "decoder") -> str:
+def save_model(
+    folder: Path, labels: int = 1, template: str | None = TEMPLATE, kind: str = "decoder", width: int = 32
+) -> str:
     """A tiny random reward model with its tokenizer."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import (
@@ -35,7 +37,7 @@ def save_model(folder: Path, labels: int = 1, template: str | None = TEMPLATE, k
     tokenizer.chat_template = template
     torch.manual_seed(0)
     common: dict[str, Any] = dict(  # noqa: C408
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+        vocab_size=len(tokenizer), hidden_size=width, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
         max_position_embeddings=64, num_labels=labels, pad_token_id=0, initializer_range=0.5,
     )  # fmt: skip
     if kind == "decoder":

@@ -76,7 +76,7 @@ async def test_a_cap_that_is_met_while_the_other_side_fails_still_stops_the_run(
 async def test_what_a_model_babbles_and_when_it_comes_changes_nothing_of_the_rules(tmp_path: Path) -> None:
     """Nonsense, refusals, cut JSON, thoughts in a field: every row and rejection is the same under any latency."""
     topics = [f"topic-{n}" for n in range(14)]
-    weather = {"reply": None, "bad_json_rate": 0.15, "refusal_rate": 0.05, "reasoning": "field"}
+    weather = {"reply": None, "bad_json_rate": 0.25, "refusal_rate": 0.05, "reasoning": "field"}
     found = []
     for number, latency in enumerate([{}, {"latency_ms": 10, "jitter": 1.0, "seed": 5}]):
         played = await play(

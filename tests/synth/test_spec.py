@@ -229,9 +229,10 @@ def test_find_spec(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert str(caught.value) == f"{name}: {message}"
 
 
-def test_every_built_in_spec_is_valid() -> None:
+def test_every_built_in_spec_is_valid(home: Path) -> None:
     for path in BUILT_IN.glob("*.yaml"):
-        assert load_spec(path.stem).path == path
+        own = path.stem == "verified"  # its exam items are the user's
+        assert load_spec(path.stem, ["seeds.source=seeds.jsonl"] if own else []).path == path
 
 
 def test_the_schema_is_one_and_agrees() -> None:
