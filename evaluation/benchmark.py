@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -19,10 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.answers import Answers, read_answers
+from evaluation.asking import read_model
 from evaluation.benchmark_args import make_parser
 from evaluation.models import is_endpoint, load, run_name, weights_id
 from evaluation.runner import Ask, Settings, Watch, ask_endpoint, ask_weights
 from evaluation.tasks import Task, load_task
+from synth.engines import declared_model
 from synth.errors import ClinsynthError, UserError
 
 if TYPE_CHECKING:
@@ -91,7 +95,9 @@ def _search(trained_on: Sequence[Path], tasks: Tasks, out: Path) -> None:
             items = next(iter(of_seed.values())).items
             found = contaminated_ids(items, training_texts([path]))
             ids = [item.id for item in items]
-            write_contamination(out, task, f"training data {path.resolve().name}", found, ids)
+            # many exports have the same last name
+            place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:6]
+            write_contamination(out, task, f"training data {path.resolve().name} ({place})", found, ids)
             _say(f"{task}: {len(found)} of {len(items)} items stand in {path}")
 
 
@@ -145,7 +151,19 @@ def _answer_adapted(bench: Bench, arguments: argparse.Namespace, tasks: Tasks) -
 
 
 def _about(given: str, settings: Settings) -> dict[str, object]:
-    return {"model": given, "weights": weights_id(given), "control": "none"} | settings.about()
+    return {"model": given, "weights": _identity(given), "control": "none"} | settings.about()
+
+
+def _identity(given: str) -> str | None:
+    """What tells one model from another under the same name: its weights, or what is declared of an endpoint's model.
+
+    URL and key are no part of it: the same model may move.
+    """
+    if not is_endpoint(given):
+        return weights_id(given)
+    model = read_model(given)
+    declared = {"name": declared_model(model), "extra_body": dict(model.extra_body)}
+    return hashlib.sha256(json.dumps(declared, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def _asks(of_seed: dict[int, Task]) -> list[Ask]:

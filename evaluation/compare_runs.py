@@ -143,7 +143,10 @@ def settle(comparisons: Sequence[Comparison]) -> list[Comparison]:
             min(1.0, (changed + 1) / (one.items + 2)),
             level=1 - (1 - statistics.LEVEL) / len(comparisons),
         )
-        verdict = "unclear" if p > 1 - statistics.LEVEL else "better" if one.difference.value > 0 else "worse"
+        # The test counts which way items changed, the difference how far: where they disagree nothing is shown.
+        way = len(one.won) - len(one.lost)
+        shown = p <= 1 - statistics.LEVEL and way * one.difference.value > 0
+        verdict = "unclear" if not shown else "better" if way > 0 else "worse"
         updates: dict[str, Any] = {"p_holm": p, "smallest_detectable": smallest, "verdict": verdict}
         known = one.model_copy(update=updates)
         settled.append(known.model_copy(update={"sentence": _sentence(known, len(comparisons))}))

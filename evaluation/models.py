@@ -51,6 +51,9 @@ def load(given: str) -> Loaded:
     Raises:
         UserError: there is no such model, or it is an adapter without its base.
     """
+    from training.run import check_extra
+
+    check_extra()
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging

@@ -146,13 +146,14 @@ def _pairs(base: str | None, controls: dict[str, str]) -> list[tuple[str, str, s
     """Run, partner, purpose. ``sft+ttt`` is ``sft`` with help, as the controls of the answers say."""
     runs = sorted(controls)
     pairs = [(run, base, "base") for run in runs if base is not None and run != base]
+    stems = {run: run.removesuffix(f"+{controls[run]}") for run in runs}  # a model's own name may hold a plus
     for run in runs:
-        stem = run.partition("+")[0]
+        stem = stems[run]
         if controls[run] == "none":
             continue
         if stem in runs and stem not in (run, base):
             pairs.append((run, stem, "without"))
-        others = [name for name in runs if controls[name] == "random" and name.partition("+")[0] == stem]
+        others = [name for name in runs if controls[name] == "random" and stems[name] == stem]
         pairs += [(run, other, "random") for other in others if controls[run] == "ttt"]
     return pairs
 

@@ -158,7 +158,7 @@ def _trained(
 ) -> None:
     """Adapt, answer, reset, batch by batch."""
     learner = bench.learner()
-    mixed = bench.ready.lora is not None and bench.settings.method == "generate" and not bench.ready.lora.use_dora
+    mixed = bench.settings.method == "generate" and _can_be_stacked(bench.ready.lora, learner)
     weights = Weights(learner.model, learner.tokenizer)
     if mixed:  # a batch has to come through the model whole
         long = [ask for ask in asks if not _has_room(bench, learner, ask)]
@@ -185,6 +185,12 @@ def _has_room(bench: Bench, learner: Learner, ask: Ask) -> bool:
     prompt = render(learner.tokenizer, chat(load_template(), ask.question, settings.language))
     length = len(learner.tokenizer(prompt, add_special_tokens=False)["input_ids"])
     return length + settings.max_new_tokens <= context_of(learner.model)
+
+
+def _can_be_stacked(lora: Any, learner: Learner) -> bool:
+    """Whether all that is trained is A and B of linear layers; biases and whole modules are one for the batch."""
+    ours = (".lora_A.default.weight", ".lora_B.default.weight")
+    return lora is not None and not lora.use_dora and all(name.endswith(ours) for name in learner.weights())
 
 
 def _batches(asks: Sequence[Ask], near: Mapping[str, Near], size: int, mixed: bool) -> Iterator[list[Ask]]:

@@ -41,7 +41,7 @@ def find_neighbours(
     folder = output / task / hashlib.sha256(identity.encode()).hexdigest()[:16]
     table = retrieve(pool, items, want, config.seed, folder, output)
     return {
-        row["question"]: Near(tuple(row["neighbours"]), row["similarities"][0] if row["similarities"] else None)
+        row["question"]: Near(tuple(row["neighbours"]), max(row["similarities"], default=None))
         for row in table.to_pylist()
     }
 

@@ -116,8 +116,18 @@ def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
     from synth.run_lock import RunLock
 
     marks = read_marks(arguments.marks) if arguments.marks else {}
+    _refuse_strange_folder(setup.run)
     with RunLock(setup.run, shared=arguments.shard is not None):
         return _generate(setup, arguments, shards, marks)
+
+
+def _refuse_strange_folder(run: Path) -> None:
+    """A folder that is no run of ours and holds what a run would replace is somebody else's."""
+    if (run / "spec.lock.yaml").exists() or (run / "journal").exists():
+        return
+    for name in ("export", "rejected", "report.html", "report.json"):
+        if (run / name).exists():
+            raise UserError(f"{run}: holds {name} and is no run folder of ours; choose another --out")
 
 
 def _shards(setup: Setup, part: str | None) -> list[int]:

@@ -81,6 +81,13 @@ def publish(arguments: argparse.Namespace) -> int:
     run: Path = arguments.run
     if not run.is_dir():
         raise UserError(f"{run}: no such folder; name one that synth.generate wrote")
+    if not (run / "spec.lock.yaml").is_file():  # before a lock is put into a folder that is somebody else's
+        better = (
+            "the folder above it"
+            if (run.parent / "spec.lock.yaml").is_file()
+            else "a folder that synth.generate wrote"
+        )
+        raise UserError(f"{run}: no run folder: it has no spec.lock.yaml; name {better}")
     with RunLock(run):
         from synth.publishing.package import read_package
 

@@ -103,7 +103,7 @@ print(json.dumps(result))
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("train")
     with serving() as server:
-        spec = write_spec(folder, server.url, limit=24, shard_size=12)
+        spec = write_spec(folder, server.url, limit=48, shard_size=12)
         # The server's verdicts are thrown dice: without the check every kind gets rows on both sides of the split.
         ran = generate("--spec", spec, "--out", folder / "run", "--set", "produce.reasoning.verify=false")
     assert ran.code == 0, ran

@@ -9,13 +9,14 @@ already says otherwise.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from synth.errors import ClinsynthError
+from synth.errors import ClinsynthError, UserError
 from training.config import Loaded, RunConfig, load_config
 
 Config = TypeVar("Config", bound=RunConfig)
@@ -39,6 +40,17 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and end with exit code 2."""
         self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}; --help lists the options\n")
+
+
+_CONFIRMED = "CLINSYNTH_CONFIRMED"
+"""Environment variable that names the repository whose publicity somebody has confirmed."""
+
+
+def check_extra() -> None:
+    """Raise UserError, one line, when the libraries of the extra ``train`` are not installed."""
+    for library in ("torch", "transformers", "trl", "peft", "datasets"):
+        if importlib.util.find_spec(library) is None:
+            raise UserError(f"{library} is not installed; try: pip install 'clinsynth[train]'")
 
 
 def make_parser(command: str, description: str) -> argparse.ArgumentParser:
@@ -80,12 +92,14 @@ def command(
         from synth.guard import check_packages
 
         check_packages()
+        check_extra()
         if arguments.public and is_main():
             from synth.publishing.hub import confirm_public
 
-            # Asked before hours of training, and never by a process that a launcher started.
-            if "LOCAL_RANK" not in os.environ:
+            # Asked before hours of training, and once: the processes that we launch inherit the answer.
+            if os.environ.get(_CONFIRMED) != arguments.push:
                 confirm_public(arguments.push, arguments.confirm)
+                os.environ[_CONFIRMED] = arguments.push
         loaded = load_config(kind, arguments.config, arguments.overrides)
         return execute(loaded, arguments)
     except ClinsynthError as error:

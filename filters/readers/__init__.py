@@ -114,7 +114,8 @@ def _read_file(path: Path, passes_keys: bool) -> Iterator[Item | Case]:
     for record in itertools.chain([first], rest):
         split = split_of(path)
         if test_ids is not None:
-            split = "test" if (record.key or str(record.fields.get("pubid"))) in test_ids else "train"
+            split = "test" if (record.key or str(record.fields.get("pubid"))) in test_ids else split
+            split = "train" if split == "unknown" else split
         try:
             found = convert(record.fields, Origin(record.key, split, licence))
         except ValueError as error:

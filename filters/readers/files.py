@@ -26,6 +26,11 @@ _SPLITS = {
     "valid": "validation",
     "validation": "validation",
     "test": "test",
+    "testset": "test",
+    "testing": "test",
+    "heldout": "test",
+    "devset": "validation",
+    "eval": "validation",
 }
 _LICENCES = {
     "mit": r"\bMIT\b",
@@ -82,10 +87,13 @@ def records(path: Path) -> Iterator[Record]:
 
 
 def split_of(path: Path) -> str:
-    """``train``, ``validation`` or ``test`` where a word of the file's name says so and no other contradicts."""
-    words = re.split(r"[^a-z]+", path.stem.lower())
-    found = {_SPLITS[word] for word in words if word in _SPLITS}
-    return found.pop() if len(found) == 1 else "unknown"
+    """``train``, ``validation`` or ``test`` where a word of the file's name, or its folder's whole name, says so.
+
+    Of several that contradict each other the one that may least be trained on.
+    """
+    named = {_SPLITS[word] for word in re.split(r"[^a-z]+", path.stem.lower()) if word in _SPLITS}
+    named = named or {_SPLITS.get(path.parent.name.lower(), "unknown")}  # the Hub's conversion: test/0000.parquet
+    return next((split for split in ("test", "validation", "train") if split in named), "unknown")
 
 
 def licence_of(folder: Path, known: str) -> str:

@@ -45,7 +45,10 @@ def confirm_public(repository: str, typed: str | None) -> None:
         UserError: another name, or nobody at the terminal to ask.
     """
     if typed is None and sys.stdin is not None and sys.stdin.isatty():
-        typed = input(f"For all to see: type {repository} to confirm: ").strip()
+        try:
+            typed = input(f"For all to see: type {repository} to confirm: ").strip()
+        except EOFError:
+            typed = ""
     if typed is None:
         raise UserError(f"--public: for all to see; without a terminal confirm it with --confirm {repository}")
     if typed != repository:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from filters.text import normalise
+from filters.text import normalise, words
 from synth.ask import Answer, AskRejected
 from synth.recipes.forms import Verdict
 from synth.recipes.job import Job
@@ -19,9 +19,17 @@ from synth.recipes.notes import unfenced
 BY_MATCH = "the answer is the gold answer of the exam item, word for word"
 BY_JUDGE = "a judge found that the answer is the gold answer of the exam item"
 
-_ENDS = " \t\n.,;:!?'\"`*_"
-_EXTRA = re.compile(r"[^\W\d_]*(?:[\s(),'’-]+[^\W\d_]*)*")
-_TURNS = frozenset(["no", "not", "non", "never", "nor", "neither", "without", "except", "but", "or", "rather"])
+_ENDS = " \t\n.,;:!'\"`*_"
+_POWERS = re.compile("[⁰¹²³⁴-⁹⁺⁻]+")
+_EXTRA = re.compile(r"(?:[^\W\d_]|[\s(),'’-])*")
+_TURNS = frozenset(
+    words(
+        """
+        no not non never nor neither without except but or rather absence absent lack loss deficiency decreased
+        decrease increased increase reduced elevated low high lower higher left right bilateral anti stop avoid against
+        """
+    )
+)
 """Words that turn what they stand beside into something else."""
 
 
@@ -79,4 +87,5 @@ async def check_answer(job: Job, part: str, question: str, gold: str, answer: st
 
 
 def _bare(text: str) -> str:
-    return normalise(text).strip(_ENDS)
+    powers = normalise(_POWERS.sub(lambda found: f"^{found[0]}", text))  # 10⁵ is not 105
+    return powers.rstrip(_ENDS).lstrip(_ENDS.replace(".", ""))  # .5 is not 5

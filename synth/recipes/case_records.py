@@ -59,6 +59,12 @@ _TAKES = re.compile(
     re.IGNORECASE,
 )
 _NOT_TAKEN = re.compile(r"\b(?:not|no|denies|never|stopped|discontinued|used to|previously)\b", re.IGNORECASE)
+_NOT_OWN = re.compile(
+    r"\b(?:not|no|denies|denied|never|without|mother|father|parents?|wife|husband|sister|brother|son|daughter|aunt|uncle"
+    r"|grand\w+|family|partner|girlfriend|boyfriend|friend)\b",
+    re.IGNORECASE,
+)
+"""A line that denies, or speaks of somebody else; it stays in the history in its own words."""
 _NO_MEDICINE = re.compile(r"^(?:no|none|not)\b|\b(?:started|stopped|taking|taken|discontinued)\b", re.IGNORECASE)
 _NO_NAME = {"finding", "findings", "result", "results", "comments", "details", "optional"}
 _LONGEST_DIAGNOSIS = 10
@@ -206,13 +212,15 @@ def _from_facts(case: Case) -> tuple[str, _Parts]:
 
 
 def _medication(history: Iterable[str]) -> list[str]:
-    taken = (line for line in history if _TAKES.search(line) and not _NOT_TAKEN.search(line))
+    own = (line for line in history if not _NOT_OWN.search(line))
+    taken = (line for line in own if _TAKES.search(line) and not _NOT_TAKEN.search(line))
     return [mention.name for line in taken for mention in find_medicines(line)]
 
 
 def _allergies(history: Iterable[str]) -> list[str]:
-    found = [match for line in history for match in _ALLERGY.finditer(line)]
-    names = [(match["a"] or match["b"] or match["c"]).strip() for match in found]
+    own = (line for line in history if not _NOT_OWN.search(line))
+    told = [match["a"] or match["b"] or match["c"] for line in own for match in _ALLERGY.finditer(line)]
+    names = [re.split(r" (?:and|but|or|which|who|that) ", name)[0].strip() for name in told]
     return [name for name in names if name.split()[:1] and name.split()[0].lower() not in _NO_ALLERGEN]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evaluation.dataset_readers import Dataset
@@ -115,6 +115,7 @@ def test_a_folder_without_data_and_a_missing_file_are_one_line(tmp_path: Path) -
 TURN = st.fixed_dictionaries({"from": st.none() | st.text(max_size=5), "value": st.none() | st.text(max_size=8)})
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.none() | st.lists(st.none() | TURN, max_size=3), min_size=1, max_size=5))
 def test_odd_conversations_never_raise(rows: list[Any]) -> None:
     import tempfile

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from filters.phi import find
@@ -84,7 +84,7 @@ LABEL_STARTS = re.compile(r"name|" + "|".join(sorted(NAME_WORDS, key=len, revers
 
 @pytest.mark.parametrize("context", OPENINGS, ids=lambda context: context.pattern[:24])
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 def test_a_rule_tried_at_its_first_words_finds_what_it_finds_anywhere(
     context: re.Pattern[str], data: st.DataObject
 ) -> None:

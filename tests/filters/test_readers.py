@@ -191,12 +191,15 @@ def test_a_licence_file_counts_where_nothing_is_known(tmp_path: Path, text: str,
         ("all_dev_good.jsonl", "validation"),
         ("validation-00000-of-00001.parquet", "validation"),
         ("train.json", "train"),
-        ("train_and_test.json", "unknown"),
+        ("train_and_test.json", "test"),
+        ("medqa_testset.jsonl", "test"),
         ("latest.json", "unknown"),
+        ("test/0000.parquet", "test"),
+        ("latest/0000.parquet", "unknown"),
     ],
 )
-def test_the_split_comes_from_the_file_name(name: str, split: str) -> None:
-    assert split_of(Path("dev") / name) == split
+def test_the_split_comes_from_the_names_of_file_and_folder(name: str, split: str) -> None:
+    assert split_of(Path("data") / name) == split
 
 
 @pytest.mark.parametrize(

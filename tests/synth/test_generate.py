@@ -91,6 +91,16 @@ def untouched(server: FaultServer) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("untouched")
+def test_a_folder_that_is_somebody_elses_is_left_alone(spec: Path) -> None:
+    out = spec.parent / "theirs"
+    (out / "export").mkdir(parents=True)
+    (out / "export" / "mine.txt").write_text("mine")
+    refused(generate("--spec", spec, "--out", out), "holds export and is no run folder of ours")
+    assert (out / "export" / "mine.txt").read_text() == "mine"
+    assert [path.name for path in out.iterdir()] == ["export"]
+
+
+@pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize(
     ("old", "new", "patterns"),
     [

@@ -52,7 +52,7 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The export of a run with all four kinds, most of them on both sides of the split."""
     folder = tmp_path_factory.mktemp("rows")
     with serving() as server:
-        spec = write_spec(folder, server.url, limit=24, shard_size=12)
+        spec = write_spec(folder, server.url, limit=48, shard_size=12)
         more = ("produce.reasoning.verify=false", "filters.dedup.questions=0.95", "filters.dedup.rows=0.95")
         ran = generate("--spec", spec, "--out", folder / "run", *(part for key in more for part in ("--set", key)))
     assert ran.code == 0, ran

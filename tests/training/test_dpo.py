@@ -88,7 +88,7 @@ def test_losses_are_those_of_plain_trl(config: Path, tiny: Path, export: Path, t
     plain.train()
     for name in ("loss", "rewards/margins", "logps/chosen"):
         theirs = [entry[name] for entry in plain.state.log_history if name in entry]
-        assert series(ours, name) == pytest.approx(theirs, rel=1e-5, abs=1e-6), name
+        assert series(ours, name) == pytest.approx(theirs, rel=1e-5, abs=1e-5), name
     assert series(ours, "loss")[0] == pytest.approx(0.693147, abs=1e-6), "model and reference agree at first"
     assert series(ours, "loss")[-1] < 0.69
 
@@ -104,7 +104,7 @@ def test_a_cached_reference_trains_as_an_uncached_one(config: Path, change: str)
         expected = series(uncached, name)
         assert expected
         for output in ("fresh", "cached"):
-            assert series(log(config.parent / output), name) == pytest.approx(expected, rel=1e-6, abs=1e-6), name
+            assert series(log(config.parent / output), name) == pytest.approx(expected, rel=1e-5, abs=1e-5), name
 
 
 def test_another_run_on_the_same_pairs_finds_the_reference_and_another_model_does_not(config: Path) -> None:
