@@ -266,16 +266,15 @@ def test_packed_rows_do_not_see_each_other(config: Path) -> None:
     packed = trainer_of("trl.packing=true")
     packing.check_packing(packed)
     apart = trainer_of()
-    batch = packed.data_collator([packed.train_dataset[0]])
-    lengths = packed.train_dataset[0]["seq_lengths"]
-    assert len(lengths) > 1
+    several = next(row for row in packed.train_dataset if len(row["seq_lengths"]) > 1)
+    batch, lengths = packed.data_collator([several]), several["seq_lengths"]
     with torch.no_grad():
         together = packed.compute_loss(packed.model.eval(), batch).item()
         rows = [row for row in apart.train_dataset if len(row["input_ids"]) in lengths]
         sums, tokens = 0.0, 0
         start = 0
         for length in lengths:
-            ids = packed.train_dataset[0]["input_ids"][start : start + length]
+            ids = several["input_ids"][start : start + length]
             row = next(row for row in rows if row["input_ids"] == ids)
             count = sum(label != -100 for label in row["labels"])
             sums += apart.compute_loss(apart.model.eval(), apart.data_collator([row])).item() * count
