@@ -5,17 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import NoReturn
 
 from evaluation.tasks import PLACES
-
-
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one line, as all of ours are."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong and end with exit code 2."""
-        self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}; --help lists the options\n")
+from synth.arguments import Parser
 
 
 def _positive(text: str) -> int:
@@ -30,7 +22,7 @@ _positive.__name__ = "whole number from 1 on"
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the command's arguments."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m evaluation.benchmark",
         description="Ask a model multiple-choice questions, score it, hold it against a base.",
         epilog="exit codes: 0 done · 2 bad arguments, data or model · 4 an endpoint refuses · 130 interrupted; the "

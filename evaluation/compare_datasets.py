@@ -16,8 +16,9 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+from synth.arguments import Parser, whole
 from synth.errors import ClinsynthError, UserError
 
 if TYPE_CHECKING:
@@ -30,28 +31,19 @@ RULED = 2000
 """Rows of each data set that the rules look at."""
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}; --help lists the options\n")
-
-
 def make_parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    parser = _Parser(prog="python -m evaluation.compare_datasets", description="Data sets against each other, blind.")
+    parser = Parser(prog="python -m evaluation.compare_datasets", description="Data sets against each other, blind.")
     parser.add_argument("datasets", nargs="+", type=Path, metavar="DATASET", help="a file, or a folder of files")
     parser.add_argument(
         "--judge", required=True, metavar="M", help="a YAML file with one model as in a spec, inline, or packaged"
     )
-    parser.add_argument("--sample", type=_sample, default=100, metavar="N", help="examples of each data set (100)")
+    parser.add_argument(
+        "--sample", type=whole(1, RULED), default=100, metavar="N", help="examples of each data set (100)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the samples (0)")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the results")
     return parser
-
-
-def _sample(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= RULED:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {RULED:,}")
-    return int(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+from synth.arguments import Parser, whole
 from synth.errors import ClinsynthError, UserError
 
 if TYPE_CHECKING:
@@ -27,14 +28,9 @@ if TYPE_CHECKING:
 STEPS = ("patient", "doctor", "diagnosis", "rubric_judge")
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}; --help lists the options\n")
-
-
 def make_parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m evaluation.consult", description="A model as the doctor in simulated consultations."
     )
     model = "a YAML file with one model as in a spec, the same inline, or packaged"
@@ -44,26 +40,15 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--cases", required=True, nargs="+", type=Path, metavar="FILE", help="MEDIQ or AgentClinic")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the results")
     parser.add_argument(
-        "--limit", type=_whole(1, 1_000_000), metavar="N", help="only the first N cases that can be played"
+        "--limit", type=whole(1, 1_000_000), metavar="N", help="only the first N cases that can be played"
     )
     parser.add_argument(
-        "--max-turns", type=_whole(2, 40), default=12, metavar="N", help="the doctor's turns, 2 to 40 (12)"
+        "--max-turns", type=whole(2, 40), default=12, metavar="N", help="the doctor's turns, 2 to 40 (12)"
     )
-    parser.add_argument("--criteria", type=_whole(0, 12), default=6, metavar="N", help="of the rubric, 0 for none (6)")
+    parser.add_argument("--criteria", type=whole(0, 12), default=6, metavar="N", help="of the rubric, 0 for none (6)")
     parser.add_argument("--seed", type=int, default=0, help="of sampling and of the patients' manners (0)")
     parser.add_argument("--against", type=Path, metavar="DIR", help="compare with another doctor's results, paired")
     return parser
-
-
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    """A reader of whole numbers in bounds."""
-
-    def read(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most:,}")
-        return int(text)
-
-    return read
 
 
 def main(argv: Sequence[str] | None = None) -> int:

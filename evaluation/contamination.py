@@ -12,12 +12,12 @@ What was searched is kept in ``DIR/contamination/<task>.json`` of an evaluation 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synth.errors import UserError
+from synth.staging import replace_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -97,10 +97,7 @@ def write_contamination(
     known = read_contamination(folder, task)
     known[source] = known.get(source, {}) | {name: found.get(name, "") for name in searched}
     path.parent.mkdir(parents=True, exist_ok=True)
-    work = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    text = json.dumps(known, indent=1, ensure_ascii=False, sort_keys=True)
-    work.write_text(text + "\n", encoding="utf-8")
-    work.replace(path)
+    replace_text(path, json.dumps(known, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
 
 
 def read_contamination(folder: Path, task: str) -> dict[str, dict[str, str]]:

@@ -9,15 +9,15 @@ the same bytes. Nothing is asked of a model here.
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
+from synth.arguments import Parser
 from synth.errors import ClinsynthError, UserError
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ def write_report(folder: Path, base: str | None = None) -> Path:
             different things under one id.
     """
     from evaluation.page import render
-    from synth.staging import disk_errors
+    from synth.staging import disk_errors, replace_text
 
     report = build(folder, base)
     numbers = json.dumps(report.model_dump(mode="json"), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     with disk_errors(folder / PAGE):
-        _replace(folder / NUMBERS, numbers)
-        _replace(folder / PAGE, render(report))
+        replace_text(folder / NUMBERS, numbers)
+        replace_text(folder / PAGE, render(report))
     return folder / PAGE
 
 
@@ -158,26 +158,9 @@ def _pairs(base: str | None, controls: dict[str, str]) -> list[tuple[str, str, s
     return pairs
 
 
-def _replace(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one line, as all of ours are."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong and end with exit code 2."""
-        self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}; --help lists the options\n")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m evaluation.report",
         description=f"Write {PAGE} and {NUMBERS} into an evaluation folder: scores, intervals, paired tests.",
         epilog="exit codes: 0 done · 1 not written · 2 no evaluation folder, or a damaged one",

@@ -14,7 +14,6 @@ from typing import Any
 from filters.consultation_concepts import ABSENCE, Found, concepts, told_with
 from filters.consultation_replies import FINE, NEUTRAL, NO, QUALIFIED, YES
 from filters.consultation_text import Sentence, clause_at, denied, imagined, of_others, sentences
-from filters.medicines import find_medicines
 from filters.terms import synonyms
 
 Evidence = dict[str, Any]
@@ -228,9 +227,3 @@ def _answered(talk: Talk, turn: Turn) -> list[Said]:
         for s in symptoms
         if s.found.name not in own
     ]
-
-
-def medicines_told(talk: Talk, place: int) -> set[str]:
-    """Names of medicines that the patient, a result or the doctor's question named before a turn."""
-    texts = (t.text for t in talk.turns[:place])
-    return {mention.name for text in texts for mention in find_medicines(text)}

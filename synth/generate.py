@@ -15,8 +15,9 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
+from synth.arguments import Parser
 from synth.errors import BudgetReached, ClinsynthError, UserError
 
 if TYPE_CHECKING:
@@ -31,17 +32,9 @@ TOO_MANY_FAILED = 5
 BAD_SEEDS_SHOWN = 5
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one line, as all of ours are."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong and end with exit code 2."""
-        self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}; --help lists the options\n")
-
-
 def make_parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m synth.generate",
         description="Make a curated medical data set from a spec; the same command again resumes it.",
         epilog="exit codes: 0 done · 1 disk full or damaged run folder (resumable once mended) · "

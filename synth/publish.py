@@ -15,8 +15,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
+from synth.arguments import Parser
 from synth.errors import ClinsynthError, UserError
 
 if TYPE_CHECKING:
@@ -25,17 +26,9 @@ if TYPE_CHECKING:
 TITLE = "{name}, version {version}"
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one line, as all of ours are."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong and end with exit code 2."""
-        self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}; --help lists the options\n")
-
-
 def make_parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m synth.publish",
         description="Put export/ of a finished run on the Hugging Face Hub: private, unless --public is confirmed.",
         epilog="exit codes: 0 done · 1 not everything arrived, the same command goes on · 2 refused: the data, their "

@@ -16,24 +16,16 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
+from synth.arguments import Parser
 from synth.errors import ClinsynthError
 
 PAGE, NUMBERS = "report.html", "report.json"
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one line, as all of ours are."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong and end with exit code 2."""
-        self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}; --help lists the options\n")
-
-
 def make_parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m synth.report",
         description=f"Write {PAGE} and {NUMBERS} into a run folder: what was made, lost, found and paid.",
         epilog="exit codes: 0 done · 1 not written · 2 no run folder, or a damaged one",
@@ -73,23 +65,14 @@ def write_report(run: Path, other: Path | None = None) -> Path:
     """
     from synth.reporting.build import build
     from synth.reporting.page import render
-    from synth.staging import disk_errors
+    from synth.staging import disk_errors, replace_text
 
     report = build(run, other)
     numbers = json.dumps(report.model_dump(mode="json"), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     with disk_errors(run / PAGE):
-        _replace(run / NUMBERS, numbers)
-        _replace(run / PAGE, render(report))
+        replace_text(run / NUMBERS, numbers)
+        replace_text(run / PAGE, render(report))
     return run / PAGE
-
-
-def _replace(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
+from synth.arguments import Parser
 from synth.errors import ClinsynthError, UserError
 from training.config import Loaded, RunConfig, load_config
 
@@ -34,14 +35,6 @@ QUIET = {
 """Set where the environment says nothing: TRL reports each trainer to its makers otherwise."""
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one line, as all of ours are."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong and end with exit code 2."""
-        self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}; --help lists the options\n")
-
-
 _CONFIRMED = "CLINSYNTH_CONFIRMED"
 """Environment variable that names the repository whose publicity somebody has confirmed."""
 
@@ -55,7 +48,7 @@ def check_extra() -> None:
 
 def make_parser(command: str, description: str) -> argparse.ArgumentParser:
     """Return the arguments of ``python -m training.<command>``."""
-    parser = _Parser(
+    parser = Parser(
         prog=f"python -m training.{command}",
         description=description,
         epilog="exit codes: 0 done · 1 stopped (the loss is no number, the disk is full) · 2 bad configuration, data "

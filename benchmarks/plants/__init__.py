@@ -16,25 +16,10 @@ from typing import Any
 
 import yaml
 
+from filters.consultation_checks import FLAGS
+
 HERE = Path(__file__).parent
 SETS = ("first", "second", "third")
-FLAGS = (
-    "diagnosis_named_by_patient",
-    "answer_contradicts_case",
-    "invented_finding",
-    "result_without_examination",
-    "question_repeated",
-    "dose_implausible",
-    "unknown_drug",
-    "contraindicated",
-    "red_flag_not_escalated",
-    "age_sex_contradiction",
-    "refusal",
-    "role_slip",
-    "turn_empty",
-    "turn_truncated",
-    "identifying_details",
-)
 ALIKE = ({"invented_finding", "result_without_examination"},)
 """Flags of which either may be raised where the other is planted: no false alarm, and not found either."""
 
