@@ -28,7 +28,8 @@ _FORCED = 15.0
 """Seconds beyond the grace period in which the supervisor must be done with killing."""
 _TAIL_BYTES = 64 * 1024
 _TAIL_LINES = 20
-_LONGEST_LINE = 300
+_LONGEST_LINE = 500
+_CAUSE = re.compile(r"\b[A-Z]\w*(?:Error|Exception): ")
 _STEP = 0.05
 
 
@@ -160,7 +161,11 @@ class ServerProcess:
             await asyncio.sleep(_STEP)
 
     def last_lines(self, secret: str) -> list[str]:
-        """The end of what the server wrote since it was last started, without ``secret`` and control characters."""
+        """The end of what the server wrote since it was last started, without ``secret`` and control characters.
+
+        vLLM's processes hand an error up through long tracebacks, so the first one named comes first if it is not in
+        the end itself.
+        """
         try:
             with self.log.open("rb") as log:
                 size = log.seek(0, os.SEEK_END)
@@ -170,7 +175,9 @@ class ServerProcess:
             return []
         text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text.replace(secret, "***"))
         lines = ["".join(c for c in line if c.isprintable() or c == "\t").rstrip() for line in text.splitlines()]
-        return [line[:_LONGEST_LINE] for line in lines if line][-_TAIL_LINES:]
+        lines = [line[:_LONGEST_LINE] for line in lines if line]
+        cause, end = next((line for line in lines if _CAUSE.search(line)), None), lines[-_TAIL_LINES:]
+        return end if cause is None or cause in end else [cause, *end[1:]]
 
 
 def describe(code: int) -> str:

@@ -85,6 +85,16 @@ async def test_only_the_last_start_is_shown(make: Make, tmp_path: Path) -> None:
     assert "listening on" in server.log.read_text()
 
 
+def test_the_first_error_is_shown_before_a_long_traceback(tmp_path: Path) -> None:
+    server = ServerProcess([], {}, ReservedPort(), tmp_path / "log")
+    traceback = "".join(f"(APIServer)   File core.py, line {n}\n" for n in range(100))
+    cause = "(Worker-0) ERROR [executor.py:9] ValueError: too little memory"
+    server.log.write_text(f"loading\n{cause}\n{traceback}RuntimeError: the engine failed\n", encoding="utf-8")
+    first, *rest = server.last_lines("nothing")
+    assert (first, rest[-1], len(rest)) == (cause, "RuntimeError: the engine failed", 19)
+    server.port.release()
+
+
 async def test_a_server_that_never_gets_ready(make: Make, tmp_path: Path) -> None:
     server = make("hang")
     wait_for(lambda: starts(tmp_path))
