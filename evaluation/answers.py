@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth.errors import UserError
+from synth.staging import disk_errors, replace_text
 
 SCHEMA = pa.schema(
     [
@@ -119,14 +120,15 @@ class Answers:
         self._target = _file(folder, run, task)
         self._parts = self._target.with_suffix(".parts")
         _same_run(folder / "runs" / f"{run}.json", run, about)
-        self._parts.mkdir(parents=True, exist_ok=True)
+        with disk_errors(self._parts):
+            self._parts.mkdir(parents=True, exist_ok=True)
         rows = _rows(self._target, self._parts)
         self.done: set[tuple[str, int]] = {(row["id"], row["seed"]) for row in rows}
         """Id and seed of what is on disk."""
         self._next = 1 + max((int(part.stem) for part in _batches(self._parts)), default=0)
 
     def add(self, answers: Iterable[Answer]) -> None:
-        """Put a batch on disk; it is there, whole, when this returns."""
+        """Put a batch on disk; it is there, whole, when this returns. ClinsynthError where the disk refuses."""
         rows = [answer.as_row() for answer in answers]
         if not rows:
             return
@@ -201,8 +203,9 @@ def _file(folder: Path, run: str, task: str) -> Path:
 
 
 def _same_run(path: Path, run: str, about: Mapping[str, Any]) -> None:
+    """Refuse to go on with what was another run; one that has no answers yet, as of a wrong setting, binds nobody."""
     now = json.loads(json.dumps(about, sort_keys=True))
-    if path.exists():
+    if path.exists() and any((path.parent.parent / "answers" / run).rglob("*.parquet")):
         before = read_run(path.parent.parent, run)
         changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
         if changed:
@@ -212,10 +215,9 @@ def _same_run(path: Path, run: str, about: Mapping[str, Any]) -> None:
                 f"give this one another --name, or another --out"
             )
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    work = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    work.write_text(json.dumps(now, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    work.replace(path)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_text(path, json.dumps(now, indent=2, ensure_ascii=False) + "\n")
 
 
 def _batches(parts: Path) -> list[Path]:
@@ -244,11 +246,15 @@ def _read(path: Path) -> pa.Table:
 
 def _write(table: pa.Table, path: Path) -> None:
     work = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    with work.open("wb") as file:
-        pq.write_table(table, file)
-        file.flush()
-        os.fsync(file.fileno())
-    work.replace(path)
+    with disk_errors(path):
+        try:
+            with work.open("wb") as file:
+                pq.write_table(table, file)
+                file.flush()
+                os.fsync(file.fileno())
+            work.replace(path)
+        finally:
+            work.unlink(missing_ok=True)
 
 
 def _line(error: BaseException) -> str:

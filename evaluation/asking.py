@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from synth.ask import Asker, Desk
 from synth.budget import Spending
-from synth.engines import Engines
+from synth.engines import Engines, declared_model
 from synth.errors import RunInterrupted, UserError
 from synth.journal import Journal
 from synth.progress import Progress
@@ -67,13 +67,34 @@ def read_model(given: str) -> AnyModel:
         raise UserError(f"{where}:{problem.line}: {problem.message}") from None
     if not isinstance(document.value, dict):
         raise UserError(f"{where}: this is no model: write its keys, such as engine, model and base_url")
+    if "engine" not in document.value and document.value.keys() & {"models", "generator"}:
+        raise UserError(f"{where}: this is a whole spec: name a file with the keys of one of its models alone")
     raw = _AROUND | {"models": {"generator": {k: _placed(k, v, folder) for k, v in document.value.items()}}}
     try:
         return Spec.model_validate_json(json.dumps(raw), strict=True).models.generator
     except ValidationError as error:
         found = validation_findings(error, raw)
-    lines = [f"{where}: {dotted(finding.loc[2:])}: {finding.message}" for finding in found]
-    raise UserError("\n".join(lines))
+    raise UserError("\n".join(f"{where}: {_complaint(dotted(one.loc[2:]), one.message)}" for one in found))
+
+
+def _complaint(key: str, message: str) -> str:
+    """Some messages name their key themselves."""
+    return message if message.startswith(f"{key} ") else f"{key}: {message}"
+
+
+def model_id(model: AnyModel) -> str:
+    """The model's name as journal and results know it.
+
+    Weights on this machine carry a hash of them behind it: folders of different models are often called alike.
+    """
+    from evaluation.models import weights_id
+
+    if isinstance(model, LocalModel):
+        place = str(model.path) if model.path else ""
+    else:
+        place = os.path.expanduser(model.model) if is_folder(model.model) else ""
+    found = weights_id(place) if place else None
+    return f"{declared_model(model)}@{found}" if found else declared_model(model)
 
 
 def _placed(key: str, value: object, folder: Path) -> object:
@@ -117,8 +138,9 @@ async def ask_all(
     """
     engines = Engines(spec, lambda: None, logs=folder / "logs", say=progress.say)
     journal = Journal(journal_file(folder))
+    declared = {role: model_id(spec.models.of(role)) for role in engines.declared}
     desk = Desk(
-        spec=spec, templates=templates, pools=engines.pools, declared=engines.declared, prices=engines.prices,
+        spec=spec, templates=templates, pools=engines.pools, declared=declared, prices=engines.prices,
         extra=engines.extra, spending=Spending(Budget()), watcher=progress, steps=steps,
     )  # fmt: skip
     progress.begin(engines, desk.spending, len({name for name, _ in work}), requests)

@@ -14,20 +14,19 @@ import argparse
 import asyncio
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.answers import Answers, read_answers
-from evaluation.asking import read_model
-from evaluation.benchmark_args import make_parser
-from evaluation.models import is_endpoint, load, run_name, weights_id
+from evaluation.asking import model_id, read_model
+from evaluation.benchmark_args import DEFAULT_CONTROLS, make_parser
+from evaluation.command import carry_out
+from evaluation.models import arithmetic, is_endpoint, load, run_name, weights_id
 from evaluation.runner import Ask, Settings, Watch, ask_endpoint, ask_weights
 from evaluation.tasks import Task, load_task
-from synth.engines import declared_model
-from synth.errors import ClinsynthError, UserError
+from synth.errors import UserError
 
 if TYPE_CHECKING:
     from evaluation.ttt_answers import Bench
@@ -38,31 +37,24 @@ Tasks = dict[str, dict[int, Task]]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    from training.run import QUIET
-
     arguments = make_parser().parse_args(argv)
-    for variable, value in QUIET.items():
-        os.environ.setdefault(variable, value)
-    try:
-        from synth.guard import check_packages
-
-        check_packages()
-        _run(arguments)
-    except ClinsynthError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the answers on disk", file=sys.stderr)
-        return 130
-    return 0
+    return carry_out(lambda: _command(arguments))
 
 
-def _run(arguments: argparse.Namespace) -> None:
-    from evaluation.questions import write_questions
-    from evaluation.report import write_report
+def _command(arguments: argparse.Namespace) -> str:
+    from synth.run_lock import RunLock
 
     settings = _settings(arguments)
     tasks = _tasks(arguments)
+    with RunLock(arguments.out):
+        return f"report: {_run(arguments, settings, tasks)}"
+
+
+def _run(arguments: argparse.Namespace, settings: Settings, tasks: Tasks) -> Path:
+    """Answer everything and return the report's page."""
+    from evaluation.questions import write_questions
+    from evaluation.report import write_report
+
     out: Path = arguments.out
     name = arguments.name or run_name(arguments.model)
     base = run_name(arguments.base) if arguments.base else None
@@ -83,7 +75,7 @@ def _run(arguments: argparse.Namespace) -> None:
     for run in dict.fromkeys(runs):
         for task in tasks:
             _say(_line(out, run, task))
-    _say(f"report: {write_report(out, base)}")
+    return write_report(out, base)
 
 
 def _search(trained_on: Sequence[Path], tasks: Tasks, out: Path) -> None:
@@ -103,7 +95,7 @@ def _search(trained_on: Sequence[Path], tasks: Tasks, out: Path) -> None:
 
 def _answer(run: str, given: str, tasks: Tasks, settings: Settings, out: Path) -> None:
     """Ask one model whatever of the tasks it has not answered."""
-    about = _about(given, settings)
+    about = _about(given, settings) | ({} if is_endpoint(given) else arithmetic(given))
     loaded = None
     for task, of_seed in tasks.items():
         with Answers(out, run, task, about) as answers:
@@ -114,8 +106,6 @@ def _answer(run: str, given: str, tasks: Tasks, settings: Settings, out: Path) -
                 continue
             watch = _watch(run, task, len(asks) - len(pending), len(asks))
             if is_endpoint(given):
-                from evaluation.asking import read_model
-
                 model = read_model(given)
                 work = ask_endpoint(model, run, task, pending, answers, settings, watch, out / "logs")
                 asyncio.run(work)
@@ -140,10 +130,14 @@ def _bench(arguments: argparse.Namespace, name: str, settings: Settings) -> Benc
 def _answer_adapted(bench: Bench, arguments: argparse.Namespace, tasks: Tasks) -> list[str]:
     """Ask the model without test-time training, with it, and by the controls; returns the runs' names."""
     from evaluation.ttt_answers import answer_task, run_of
+    from evaluation.ttt_neighbours import search_pool
 
     about = _about(arguments.model, bench.settings)
-    controls = list(dict.fromkeys(["none", *arguments.controls]))
+    controls = list(dict.fromkeys(["none", *(arguments.controls or DEFAULT_CONTROLS)]))
     for task, of_seed in tasks.items():
+        items = next(iter(of_seed.values())).items
+        found = search_pool(bench.loaded.config, bench.ready.pool, task, items, bench.out)
+        _say(f"{task}: {found} of {len(items)} items stand in the TTT pool")
         asks = _asks(of_seed)
         for control in controls:
             answer_task(bench, task, asks, control, about, _watch(run_of(bench.name, control), task, 0, None))
@@ -162,7 +156,7 @@ def _identity(given: str) -> str | None:
     if not is_endpoint(given):
         return weights_id(given)
     model = read_model(given)
-    declared = {"name": declared_model(model), "extra_body": dict(model.extra_body)}
+    declared = {"name": model_id(model), "extra_body": dict(model.extra_body)}
     return hashlib.sha256(json.dumps(declared, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
@@ -192,6 +186,9 @@ def _tasks(arguments: argparse.Namespace) -> Tasks:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
+    for option, given in (("--controls", arguments.controls), ("--set", arguments.overrides)):
+        if given and not arguments.ttt:
+            raise UserError(f"{option} goes with --ttt: name a configuration of test-time training, or leave it out")
     for option in ("model", "base"):
         given = getattr(arguments, option)
         if given and is_endpoint(given) and arguments.method == "loglik":

@@ -9,6 +9,8 @@ from pathlib import Path
 from evaluation.tasks import PLACES
 from synth.arguments import Parser
 
+DEFAULT_CONTROLS = ("ttt", "random")
+
 
 def _positive(text: str) -> int:
     number = int(text)
@@ -25,8 +27,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m evaluation.benchmark",
         description="Ask a model multiple-choice questions, score it, hold it against a base.",
-        epilog="exit codes: 0 done · 2 bad arguments, data or model · 4 an endpoint refuses · 130 interrupted; the "
-        "same command goes on from the answers on disk",
+        epilog="exit codes: 0 done · 1 disk full · 2 bad arguments, data or model · 4 an endpoint refuses · "
+        "130 interrupted; the same command goes on from the answers on disk",
     )
     data = os.environ.get("CLINSYNTH_DATA")
     add = parser.add_argument
@@ -42,8 +44,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--controls",
         nargs="+",
         choices=("ttt", "random", "rag", "ttt+rag"),
-        default=["ttt", "random"],
-        help="with --ttt: how to answer beside the model alone (default: ttt random)",
+        help=f"with --ttt: how to answer beside the model alone (default: {' '.join(DEFAULT_CONTROLS)})",
     )
     add(
         "--set",

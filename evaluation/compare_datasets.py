@@ -11,15 +11,14 @@ of its prompts: compare data sets within one result, never across two.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evaluation.command import carry_out, write_results
 from synth.arguments import Parser, whole
-from synth.errors import ClinsynthError, UserError
+from synth.errors import UserError
 
 if TYPE_CHECKING:
     from evaluation.blind import Compared, Scored
@@ -49,24 +48,15 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     arguments = make_parser().parse_args(argv)
-    try:
-        print(_command(arguments))
-    except ClinsynthError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on from here", file=sys.stderr)
-        return 130
-    return 0
+    return carry_out(lambda: _command(arguments))
 
 
 def _command(arguments: argparse.Namespace) -> str:
-    from evaluation.asking import load_templates, read_model
+    from evaluation.asking import load_templates, model_id, read_model
     from evaluation.blind import STEPS
     from evaluation.compare_sums import summarise, table
     from evaluation.dataset_facts import facts, read_through
     from evaluation.dataset_readers import Dataset
-    from synth.engines import declared_model
     from synth.run_lock import RunLock
 
     names = _names(arguments.datasets)
@@ -79,10 +69,10 @@ def _command(arguments: argparse.Namespace) -> str:
     with RunLock(arguments.out):
         scored, compared = _ask(spec, templates, arguments.out, samples)
         summary: dict[str, Any] = {
-            "judge": declared_model(spec.models.generator),
+            "judge": model_id(spec.models.generator),
             "prompts": {name: template.sha256[:16] for name, template in templates.items()},
             "seed": arguments.seed,
-            **summarise(names, samples, scored, compared, arguments.seed),
+            **summarise(names, samples, scored, compared),
         }
         for name, dataset, (sample, texts) in zip(names, read, through, strict=True):
             about = {"path": str(dataset.path), "columns": list(dataset.shape), "passed_over": dataset.passed_over}
@@ -144,7 +134,6 @@ def _write(
     summary: dict[str, Any],
 ) -> None:  # fmt: skip
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from synth.rows import clean_row
 
@@ -169,13 +158,11 @@ def _write(
         [("first", text), ("second", text), ("first_row", whole), ("second_row", whole), ("as_given", text),
          ("swapped", text), ("points", pa.float64()), ("flipped", pa.bool_())]
     )  # fmt: skip
-    for name, rows, schema in ((SCORES, scores, of_scores), (PAIRS, pairs, of_pairs)):
-        work = folder / f".{name}.tmp-{os.getpid()}"
-        pq.write_table(pa.Table.from_pylist([clean_row(row) for row in rows], schema=schema), work)
-        work.replace(folder / name)
-    work = folder / f".{SUMMARY}.tmp-{os.getpid()}"
-    work.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    work.replace(folder / SUMMARY)
+    tables = {
+        name: pa.Table.from_pylist([clean_row(row) for row in rows], schema=schema)
+        for name, rows, schema in ((SCORES, scores, of_scores), (PAIRS, pairs, of_pairs))
+    }
+    write_results(folder, tables, SUMMARY, summary)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,28 @@
-"""What a blind comparison of data sets comes to: means and preferences with bootstrapped intervals, position bias.
+"""What a blind comparison of data sets comes to: means and preferences with intervals, position bias.
 
-A preference of 0.5 means that neither is preferred. Its p is of an exact sign test over pairs, adjusted for the number
-of pairs of data sets (Holm).
+A preference of 0.5 means that neither is preferred. What counts is the pair: the verdicts on its two orders are one
+piece of evidence, and ``n`` is the number of pairs. Intervals of preferences and of the bias are Wilson's, which stay
+wide where few pairs all went one way; those of mean scores are Student's. The p of a preference is of an exact sign
+test over pairs, adjusted for the number of pairs of data sets (Holm).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from statistics import mean, variance
 from typing import Any
 
 from evaluation.blind import Compared, Scored, is_cut
 from evaluation.dataset_readers import Example
-from evaluation.statistics import holm, paired_bootstrap, sign_test, wilson
+from evaluation.statistics import LEVEL, holm, share_interval, sign_test, wilson
 
 Summary = dict[str, Any]
-MARKS = ("quality", "complexity", "relevance")
+MARKS = {"quality": 10, "complexity": 10, "relevance": 6}
+"""What is scored, and the highest score; the lowest is 1."""
+_ROUNDING = 1 / 12
+"""Variance that a whole number hides: scores that are all the same were not the same before they were rounded."""
 
 
 def summarise(
@@ -23,7 +30,6 @@ def summarise(
     samples: Sequence[Sequence[Example]],
     scored: Sequence[Sequence[Scored]],
     compared: Mapping[tuple[int, int], Sequence[Compared]],
-    seed: int,
 ) -> Summary:
     """Scores by data set, preferences by two of them, and the judge's position bias over all pairs."""
     datasets = {
@@ -31,12 +37,12 @@ def summarise(
             "sample": len(sample),
             "unscored": sum(said.quality is None for said in verdicts),
             "cut": sum(map(is_cut, sample)),
-            **{mark: _mean([getattr(said, mark) for said in verdicts], seed) for mark in MARKS},
+            **{mark: _mean([getattr(said, mark) for said in verdicts], highest) for mark, highest in MARKS.items()},
         }
         for name, sample, verdicts in zip(names, samples, scored, strict=True)
     }
     preferences = [
-        {"first": names[one], "second": names[two], **preference(verdicts, seed)}
+        {"first": names[one], "second": names[two], **preference(verdicts)}
         for (one, two), verdicts in compared.items()
     ]
     told = {str(at): pair["p"] for at, pair in enumerate(preferences) if pair["p"] is not None}
@@ -46,11 +52,11 @@ def summarise(
     return {"datasets": datasets, "preferences": preferences, "position": position_bias(everything)}
 
 
-def preference(verdicts: Sequence[Compared], seed: int) -> Summary:
+def preference(verdicts: Sequence[Compared]) -> Summary:
     """How far the first of two data sets is preferred: ``points`` with interval, pairs won, lost and undecided, p."""
     points = [said.points for said in verdicts if said.points is not None]
     return {
-        "points": _mean(points, seed),
+        "points": {**asdict(share_interval(points)), "n": len(points)} if points else None,
         "won": sum(point > 0.5 for point in points),
         "lost": sum(point < 0.5 for point in points),
         "undecided": sum(point == 0.5 for point in points),
@@ -62,22 +68,32 @@ def preference(verdicts: Sequence[Compared], seed: int) -> Summary:
 def position_bias(verdicts: Sequence[Compared]) -> Summary | None:
     """Of pairs with both verdicts, how many went to the same place twice; None where there is no such pair.
 
-    ``first``: the share of all decided verdicts that named what stood first; 0.5 for a judge without a habit.
+    ``first``: how often a decided verdict named what stood first, meaned by pair; 0.5 for a judge without a habit.
+    Its ``n`` counts the pairs that have such a verdict.
     """
     both = [said for said in verdicts if said.points is not None]
     if not both:
         return None
     flipped = sum(said.flipped for said in both)
-    named = [place for said in both for place in (said.ours_first, said.theirs_first) if place != "tie"]
+    decided = [[place for place in (said.ours_first, said.theirs_first) if place != "tie"] for said in both]
+    first = [places.count("first") / len(places) for places in decided if places]
     return {
         "flipped": {**asdict(wilson(flipped, len(both))), "n": len(both)},
-        "first": {**asdict(wilson(named.count("first"), len(named))), "n": len(named)} if named else None,
+        "first": {**asdict(share_interval(first)), "n": len(first)} if first else None,
     }
 
 
-def _mean(values: Sequence[float | None], seed: int) -> Summary | None:
+def _mean(values: Sequence[int | None], highest: int) -> Summary | None:
+    """Mean score with Student's interval (1908), cut at the ends of the scale; one score alone may mean any."""
+    from scipy.stats import t
+
     given = [value for value in values if value is not None]
-    return {**asdict(paired_bootstrap(given, seed=seed)), "n": len(given)} if given else None
+    if not given:
+        return None
+    n, middle = len(given), mean(given)
+    half = float(t.ppf((1 + LEVEL) / 2, n - 1)) * math.sqrt(max(variance(given), _ROUNDING) / n) if n > 1 else math.inf
+    low, high = max(1.0, middle - half), min(float(highest), middle + half)
+    return {"value": middle, "low": low, "high": high, "how": "student", "n": n}
 
 
 def table(summary: Summary) -> str:

@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evaluation.command import carry_out
 from synth.arguments import Parser, whole
-from synth.errors import ClinsynthError, UserError
+from synth.errors import UserError
 
 if TYPE_CHECKING:
     from evaluation.patients import Patients
@@ -54,15 +55,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     arguments = make_parser().parse_args(argv)
-    try:
-        print(_command(arguments))
-    except ClinsynthError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on from here", file=sys.stderr)
-        return 130
-    return 0
+    return carry_out(lambda: _command(arguments))
 
 
 def _command(arguments: argparse.Namespace) -> str:
@@ -77,7 +70,7 @@ def _command(arguments: argparse.Namespace) -> str:
     spec = make_spec(arguments)
     patients = read_patients(arguments.cases, arguments.limit)
     fixed = _fixed(spec)
-    other = read_results(arguments.against) if arguments.against else None
+    other = read_results(arguments.against, "--against: ") if arguments.against else None
     if other is not None:
         comparable({"fixed": fixed}, other[0], str(arguments.against))
     with RunLock(arguments.out):
@@ -112,15 +105,14 @@ def make_spec(arguments: argparse.Namespace) -> Spec:
 
 def _fixed(spec: Spec) -> dict[str, Any]:
     """What must be the same for two doctors' results to compare."""
-    from evaluation.asking import load_templates
+    from evaluation.asking import load_templates, model_id
     from synth import steps
-    from synth.engines import declared_model
 
     assert spec.produce.dialogues is not None
     rubric = spec.produce.dialogues.rubric
     return {
-        "patient": declared_model(spec.models.of("patient")),
-        "judge": declared_model(spec.models.of("judge")),
+        "patient": model_id(spec.models.of("patient")),
+        "judge": model_id(spec.models.of("judge")),
         "prompts": {
             name: template.sha256[:16]
             for name, template in load_templates({name: steps.STEPS[name] for name in STEPS}).items()
@@ -133,12 +125,12 @@ def _fixed(spec: Spec) -> dict[str, Any]:
 
 def _same_doctor(folder: Path, spec: Spec) -> None:
     """Another doctor's results are never written over."""
+    from evaluation.asking import model_id
     from evaluation.consult_files import SUMMARY, read_results
-    from synth.engines import declared_model
 
     if not (folder / SUMMARY).exists():
         return
-    before, now = read_results(folder)[0]["doctor"], declared_model(spec.models.of("doctor"))
+    before, now = read_results(folder)[0]["doctor"], model_id(spec.models.of("doctor"))
     if before != now:
         raise UserError(f"{folder}: holds results of the doctor {before!r}; choose another folder with --out")
 
@@ -150,7 +142,7 @@ async def _played(
     from functools import partial
 
     from evaluation.asking import Work, ask_all, journal_file, load_templates
-    from evaluation.consult_sums import add_costs, judge_control
+    from evaluation.consult_sums import ROLES, add_costs, judge_control
     from evaluation.consultations import control, play
     from evaluation.patients import controls
     from synth import steps
@@ -174,19 +166,20 @@ async def _played(
     rows, verdicts = found[:count], found[count:]
     journal = Journal(journal_file(folder))
     try:
-        cost = add_costs(rows, journal.slots([name for name, _ in work]))
+        priced = {role for role in ROLES if getattr(spec.models.of(role), "price", None) is not None}
+        cost = add_costs(rows, journal.slots([name for name, _ in work]), priced)
         return rows, {"judge_false_yes": judge_control(verdicts), "cost": cost}
     finally:
         await journal.close()
 
 
 def _summary(spec: Spec, patients: Patients, rows: list[dict[str, Any]], fixed: dict[str, Any]) -> dict[str, Any]:
+    from evaluation.asking import model_id
     from evaluation.consult_sums import flag_shares, measures, outcomes
-    from synth.engines import declared_model
 
     models = spec.models
     return {
-        "doctor": declared_model(models.of("doctor")),
+        "doctor": model_id(models.of("doctor")),
         "self_judged": models.of("judge") == models.of("doctor"),
         "fixed": fixed,
         "cases": {"read": patients.read, "unusable": dict(patients.unusable)},

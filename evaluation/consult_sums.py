@@ -8,7 +8,7 @@ prompts and turns were the same: another judge or another patient is another rul
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -155,7 +155,8 @@ def _line(name: str, one: Summary | None) -> str:
 
 
 def _cost(role: str, spent: Summary) -> str:
-    return f"{role:28}{spent['tokens_in']:,.0f} tokens in, {spent['tokens_out']:,.0f} out, ${spent['usd']:,.4f}"
+    money = "" if spent["usd"] is None else f", ${spent['usd']:,.4f}"
+    return f"{role:28}{spent['tokens_in']:,.0f} tokens in, {spent['tokens_out']:,.0f} out{money}"
 
 
 def _listed(counts: Mapping[str, int]) -> str:
@@ -166,15 +167,16 @@ def _shown(interval: Interval, n: int) -> Summary:
     return {**asdict(interval), "n": n}
 
 
-def add_costs(rows: Iterable[dict[str, Any]], slots: Iterable[Slot]) -> dict[str, Summary]:
+def add_costs(rows: Iterable[dict[str, Any]], slots: Iterable[Slot], priced: Collection[str]) -> dict[str, Summary]:
     """Add to each row what its questions cost (``doctor_tokens_in`` …), and return the sums by role.
 
     Args:
         rows: consultations.
         slots: what the journal holds of them and of the judge's control, which is in the sums alone. Replies that were
             of no use and asked for again cost as well.
+        priced: roles whose model has a price; the money of others is None.
     """
-    sums = {role: dict.fromkeys(COSTS, 0.0) for role in ROLES}
+    sums: dict[str, Summary] = {role: dict.fromkeys(COSTS, 0.0) for role in ROLES}
     by_id = {row["id"]: row for row in rows}
     for row in by_id.values():
         row |= {f"{role}_{name}": 0.0 for role in ROLES for name in COSTS}
@@ -184,4 +186,8 @@ def add_costs(rows: Iterable[dict[str, Any]], slots: Iterable[Slot]) -> dict[str
             if slot.seed_id in by_id:
                 by_id[slot.seed_id][f"{role}_{name}"] += getattr(slot, name)
             sums[role][name] += getattr(slot, name)
+    for role in set(ROLES) - set(priced):
+        sums[role]["usd"] = None
+        for row in by_id.values():
+            row[f"{role}_usd"] = None
     return sums

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synth.errors import UserError
-from synth.staging import replace_text
+from synth.staging import disk_errors, replace_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -96,8 +96,9 @@ def write_contamination(
     path = folder / FOLDER / f"{task}.json"
     known = read_contamination(folder, task)
     known[source] = known.get(source, {}) | {name: found.get(name, "") for name in searched}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_text(path, json.dumps(known, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_text(path, json.dumps(known, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
 
 
 def read_contamination(folder: Path, task: str) -> dict[str, dict[str, str]]:

@@ -5,22 +5,25 @@ In this order, over the text after the reasoning (:mod:`evaluation.final_text`):
 1. the last line of the form that our prompt asks for, ``Answer: X`` (``<answer>X</answer>``, a heading "Final answer"
    and the next line);
 2. else the last ``\\boxed{X}`` or sentence that commits itself ("the correct answer is X", "I choose X");
-3. else "option X is correct", where only one option is called so;
-4. else a reply, or its last line, that is nothing but a letter or an option.
+3. else an answer that is given without being announced (:mod:`evaluation.implied`): "option X is correct", "The most
+   likely cause is <option>.", a reply that is nothing but an option.
 
-A later sentence that says otherwise than the line makes a contradiction, and so does "A or B": both are None. So are
-questions, hypotheses ("if …, the answer would be B") and negations. There is no fallback: no nearest option, no random
-one, no first letter that happens to stand somewhere. None counts as wrong wherever scores are made.
+A later sentence that says otherwise than the line makes a contradiction, and so do "A or B" and three different
+answers one after another: all are None. So are questions, hypotheses ("if …, the answer would be B") and negations.
+There is no fallback: no nearest option, no random one, no first letter that happens to stand somewhere. None counts as
+wrong wherever scores are made.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from evaluation.doubt import denied, doubtful, negated, none_is_right
 from evaluation.final_text import final_text, plain_text
-from evaluation.verdict import CONTRADICTION, begins_with, verdict
+from evaluation.implied import OPTION_LINE, alone, praised, preferred, stem
+from evaluation.verdict import CONTRADICTION, Claim, verdict
 
 
 class Extraction(NamedTuple):
@@ -28,36 +31,34 @@ class Extraction(NamedTuple):
 
     letter: str | None
     how: str
-    """``line``, ``sentence``, ``option`` or ``alone`` for a letter; ``no answer``, ``contradiction`` or
+    """``line``, ``sentence``, ``option``, ``stem`` or ``alone`` for a letter; ``no answer``, ``contradiction`` or
     ``unfinished reasoning`` for None."""
 
 
 _LAST = 50
 """Sentences looked at, from the end; what a reply repeats more often than that was settled long before."""
-
-
-class _Claim(NamedTuple):
-    at: int
-    letter: str
-    """Or :data:`CONTRADICTION`."""
-
-
 _FOREIGN = r"antwort|lösung|respuesta|réponse|resposta|risposta|ответ|答案|정답|答え"
 _ANSWER = rf"(?:answer|ans\b|{_FOREIGN})"
 _QUALITY = r"(?:single|final|correct|right|best|proper|most likely|most appropriate|richtige|korrekte)"
-_IS = r"(?:is|was|would be|must be|should be|has to be|will be|remains|ist|lautet|es|est|é|è|是|为|为:)"
+_IS = (
+    r"(?:is|was|would (?:(?:therefore|thus|then|hence) )?be|must be"
+    r"|should be|has to be|will be|remains|ist|lautet|es|est|é|è|是|为|为:)"
+)
 _SURELY = r"(?:therefore|thus|clearly|most likely|likely|indeed|still|hence|then|definitely|certainly|actually|now)"
 
 _LINE = re.compile(
     rf"^\W{{0,12}}(?:(?:so|thus|therefore|hence|and|the|my|your|die|la|most|likely|appropriate|{_QUALITY})\W{{1,3}}){{0,5}}"
     rf"{_ANSWER}(?:\s{{1,3}}(?:choice|option|letter|key|is|correcta|correcte)){{0,2}}"
-    r"(?:\s{0,3}[\"'”]?\s{0,3}[:=|→]\s{0,3}|\s{0,3}[-–—]{1,2}\s{1,3}|[ \t]{0,20}$)",
+    r"(?:\s{0,3}[\"'”]?\s{0,3}[:=|→]\s{0,3}|\s{0,3}[-–—]{1,2}\s{1,3}|[ \t]{0,20}$"
+    r"|\s{1,3}(?=[(\[]?[A-Z][)\]]?\W{0,5}$))"
+    rf"|^\W{{0,12}}(?:(?:the|my)\s{{1,3}})?(?:{_QUALITY}\s{{1,3}}){{1,2}}(?:option|choice|letter)\W{{0,3}}[:=]\s{{0,3}}",
     re.IGNORECASE | re.MULTILINE,
 )
-_TAG = re.compile(r"<\s{0,2}(?:final_?)?answer\s{0,2}>", re.IGNORECASE)
+_TAG = re.compile(r"<\s{0,2}(?:final[_ ]?)?answer\s{0,2}>", re.IGNORECASE)
 _SENTENCE = re.compile(
-    rf"(?:\b{_ANSWER}(?:\s{{1,3}}(?:here|choice|option|letter|to (?:this|the) question|correcta|correcte)){{0,2}}"
-    rf"|\b{_QUALITY}\s{{1,3}}(?:option|choice|response|selection|one))"
+    rf"(?:\b{_ANSWER}(?:\s{{1,3}}(?:here|choice|option|letter"
+    rf"|to (?:this|the) question(?:\s[\"“][^\"”\n]{{1,600}}[\"”])?|correcta|correcte)){{0,2}}"
+    rf"|\b{_QUALITY}\s{{1,3}}(?:option|choice|response|selection|one|letter)|\b(?:my|the)\s{{1,3}}(?:choice|letter))"
     rf"(?:\s{{0,3}}\.?\s{{0,3}}(?:\b{_IS}(?!\w)|[是为]))"
     rf"(?:\s{{1,3}}{_SURELY}\b){{0,2}}[\s:,]{{0,5}}"
     rf"|\b{_ANSWER}\s{{0,3}}[:=]\s{{0,3}}"
@@ -67,23 +68,14 @@ _SENTENCE = re.compile(
     r"|\x02",
     re.IGNORECASE,
 )
-_IS_BEST = re.compile(
-    r"(?:\b(?i:option|choice|answer)\s{1,3}[(\[\"']?(?P<a>[A-Z])\b|[(\[](?P<b>[A-Z])[)\]])[)\]\"']?"
-    r"(?:[.:]?\s{1,3}[^\n.,;:?!]{1,80}?)?,?\s{1,3}is\s{1,3}(?:therefore\s|thus\s|clearly\s|indeed\s){0,1}"
-    r"(?:correct(?! to\b| that\b| about\b| in\b| but\b)|(?:best|right)(?=\s{0,3}(?:[.!\n]|$))"
-    r"|the\s{1,3}(?:single\s)?(?:correct|best|right|most likely|most appropriate)?\s{0,3}"
-    r"(?:answer|option|choice|one)\b)",
-)
-_DOUBT = re.compile(
-    r"\b(?:if|unless|whether|were|might|could|may|some|many|most people|students?|tempt\w{0,6}|initial\w{0,4}"
-    r"|first glance|at first|would think|suppose"
-    r"|assum\w{0,4}|previous\w{0,3}"
-    r"|hypothe\w{0,8}|otherwise|had|example|instead of|rather than|why|explain)\b"
-    r"|(?:\b(?:not|wrong\w{0,3}|incorrect\w{0,3}|mistak\w{0,6}|never|cannot|doubt|unlikely|no longer)\b"
-    r"|n['’]t\b)[^,;:]{0,40}$",
+_KEY = re.compile(
+    r"[\"'](?:final[ _]?|correct[ _]?)?(?:answer|option|choice)(?:[ _]?(?:letter|choice|option))?[\"']"
+    r"\s{0,3}:\s{0,3}(?=\S)",
     re.IGNORECASE,
 )
-_OPTION_LINE = re.compile(r"^[\s>#-]{0,6}[(\[]?([A-Za-z])[)\].:]", re.MULTILINE)
+"""The key of an answer in JSON, wherever it stands."""
+_TWO_BOXES = re.compile(r"\x02\s?\{[^{}\n]{0,80}\}[\s,;/&]{0,4}(?:or|and)?[\s,]{0,3}$")
+_ONLY_A_LETTER = re.compile(r"[(\[]?([A-Z])[)\].]?\s*(?:\n|$)")
 
 
 def extract(text: str, options: Mapping[str, str]) -> Extraction:
@@ -94,29 +86,47 @@ def extract(text: str, options: Mapping[str, str]) -> Extraction:
     plain = plain_text(final)
     shown = {letter: plain_text(option).strip() for letter, option in options.items()}
     claims = list(_sentences(plain, shown))
-    praised = _praised(plain, shown)
-    lines = [*_LINE.finditer(plain), *_TAG.finditer(plain)]
+    called = praised(plain, shown)
+    lines = sorted([*_LINE.finditer(plain), *_KEY.finditer(plain), *_TAG.finditer(plain)], key=re.Match.start)
+    lines = [line for line in lines[-_LAST:] if not _lists(plain, line.end(), shown)]
     if lines:
-        line = max(lines, key=lambda found: found.start())
-        return _from_line(plain, line, claims + praised, shown)
+        if _many(_said(plain, line.end(), shown) for line in lines):
+            return Extraction(None, "contradiction")
+        return _from_line(plain, lines[-1], claims + called, shown)
     if claims:
-        return _unless_denied(claims[-1], praised, "sentence")
-    if praised:
-        same = {claim.letter for claim in praised}
-        return Extraction(same.pop(), "option") if len(same) == 1 else Extraction(None, "contradiction")
-    return _alone(plain, shown)
+        if _many(claim.letter for claim in claims):
+            return Extraction(None, "contradiction")
+        return _unless_denied(claims[-1], called, "sentence")
+    same = {claim.letter for claim in called} | preferred(plain, shown)
+    if same:
+        return Extraction(None, "contradiction") if len(same) > 1 else _named(same.pop(), "option")
+    completed, taken = stem(plain, shown), alone(plain, shown)
+    if completed and taken and completed != taken:
+        return Extraction(None, "contradiction")
+    return _named(completed, "stem") if completed else _named(taken, "alone")
 
 
-def _from_line(text: str, line: re.Match[str], claims: list[_Claim], options: Mapping[str, str]) -> Extraction:
+def _named(letter: str | None, how: str) -> Extraction:
+    if letter is None:
+        return Extraction(None, "no answer")
+    return Extraction(None, "contradiction") if letter == CONTRADICTION else Extraction(letter, how)
+
+
+def _many(letters: Iterable[str | None]) -> bool:
+    """Whether three or more options are each called the answer: such a reply walks through them."""
+    return len({letter for letter in letters if letter is not None and letter != CONTRADICTION}) > 2
+
+
+def _from_line(text: str, line: re.Match[str], claims: list[Claim], options: Mapping[str, str]) -> Extraction:
     said = _said(text, line.end(), options)
     later = [claim for claim in claims if claim.at >= line.start()]
     if said is None:
         later.sort()
         return _unless_denied(later[-1], [], "sentence") if later else Extraction(None, "no answer")
-    return _unless_denied(_Claim(line.start(), said), later, "line")
+    return _unless_denied(Claim(line.start(), said), later, "line")
 
 
-def _unless_denied(claim: _Claim, others: list[_Claim], how: str) -> Extraction:
+def _unless_denied(claim: Claim, others: list[Claim], how: str) -> Extraction:
     """The claim's letter, unless it is none or a later claim has another."""
     denied = any(other.letter != claim.letter for other in others if other.at >= claim.at)
     if denied or claim.letter == CONTRADICTION:
@@ -125,72 +135,40 @@ def _unless_denied(claim: _Claim, others: list[_Claim], how: str) -> Extraction:
 
 
 def _said(text: str, at: int, options: Mapping[str, str]) -> str | None:
-    """The verdict of the line from ``at`` on, or of the next line with something on it.
+    """The verdict of the line from ``at`` on, or of the next line with something on it."""
+    here, below = _line_and_below(text, at)
+    said = verdict(here, options)
+    other = _ONLY_A_LETTER.match(below.lstrip())
+    return CONTRADICTION if said in options and other and other[1] in options.keys() - {said} else said
 
-    Where the line below begins with the following letter, all options are listed over again and none is chosen.
-    """
+
+def _lists(text: str, at: int, options: Mapping[str, str]) -> bool:
+    """Whether the options follow one under another: the line below begins with the following letter."""
+    here, below = _line_and_below(text, at)
+    said = verdict(here, options)
+    following = None if below.startswith("\n") else OPTION_LINE.match(below)
+    return said in options and following is not None and ord(following[1].upper()) == ord(said or "") + 1
+
+
+def _line_and_below(text: str, at: int) -> tuple[str, str]:
     here, _, below = text[at : at + 4000].partition("\n")
     if not here.strip(" \t:#"):
         here, _, below = below.lstrip().partition("\n")
         here = here.lstrip("#>- ")
-    said = verdict(here, options)
-    following = _OPTION_LINE.match(below.lstrip())
-    if said in options and following and ord(following[1].upper()) == ord(said or "") + 1:
-        return CONTRADICTION
-    return said
+    return here, below
 
 
-def _sentences(text: str, options: Mapping[str, str]) -> Iterator[_Claim]:
+def _sentences(text: str, options: Mapping[str, str]) -> Iterator[Claim]:
     """Sentences that commit themselves to an option, in order; doubts and questions are none."""
     for found in list(_SENTENCE.finditer(text))[-_LAST:]:
         said = _said(text, found.end(), options)
-        if said is None:
+        if said is None or _lists(text, found.end(), options):
             continue
-        if found[0] != "\x02" and (_DOUBT.search(_before(text, found.start())) or _asks(text, found.end())):
+        if negated(text, found.start()) if found[0] == "\x02" else doubtful(text, found.start(), found.end()):
             continue
-        yield _Claim(found.start(), said)
-
-
-def _praised(text: str, options: Mapping[str, str]) -> list[_Claim]:
-    found = []
-    for match in _IS_BEST.finditer(text):
-        letter = match["a"] or match["b"]
-        doubtful = _DOUBT.search(_before(text, match.start())) or _asks(text, match.end())
-        if letter in options and not doubtful and not re.search(r"\b(?:not|n't)\b", match[0]):
-            found.append(_Claim(match.start(), letter))
-    return found
-
-
-def _before(text: str, at: int) -> str:
-    """The sentence's part before ``at``."""
-    return re.split(r"[.!?;]\s|\n", text[max(0, at - 300) : at])[-1]
-
-
-def _asks(text: str, at: int) -> bool:
-    end = re.search(r"[.!?](?=\s|$)|\n", text[at : at + 300])
-    return end is not None and end[0] == "?"
-
-
-def _alone(text: str, options: Mapping[str, str]) -> Extraction:
-    """A reply that is an option and nothing else, or ends in such a line; lists of options are no answers."""
-    lines = [line.strip() for line in text.split("\n") if line.strip()]
-    if not lines:
-        return Extraction(None, "no answer")
-    last = lines[-1].lstrip("#>- ")
-    said = verdict(last, options)
-    listed = {letter.upper() for letter in _OPTION_LINE.findall(text)} & options.keys()
-    bare = bool(re.fullmatch(r"\W{0,6}(?:option\s|choice\s)?\W{0,3}[A-Za-z]\W{0,6}", last, re.IGNORECASE))
-    whole = bare or _is_option(last, options)
-    if said is None or said == CONTRADICTION or not whole or len(listed - {said}) > 0:
-        return Extraction(None, "no answer")
-    introduced = len(lines) > 1 and (lines[-2].endswith(":") or not bare)
-    return Extraction(None, "no answer") if introduced else Extraction(said, "alone")
-
-
-def _is_option(line: str, options: Mapping[str, str]) -> bool:
-    """Whether the line is an option's text to its end, with or without its letter."""
-    text = (
-        re.sub(r"^\W{0,4}[A-Z]\s{0,2}[).:\]-]{1,3}\s{0,3}", "", line) if not begins_with(line, options).end else line
-    )
-    end = begins_with(text, options).end
-    return end > 0 and not text[end:].strip(" .!)]}\"'")
+        if denied(text, found.end()) or none_is_right(text[found.end() : found.end() + 1000]):
+            continue
+        yield Claim(
+            found.start(),
+            CONTRADICTION if _TWO_BOXES.search(text[max(0, found.start() - 120) : found.start()]) else said,
+        )

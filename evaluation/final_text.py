@@ -10,7 +10,9 @@ import re
 import unicodedata
 
 _TAG = r"(?:think|thinking|thought|thoughts|reasoning|reason|scratchpad|reflection)"
-_TAGS = re.compile(rf"<(/?){_TAG}>|\[(/?)THINK\]", re.IGNORECASE)
+_TAGS = re.compile(
+    rf"[<◁]\s{{0,2}}(/?)\s{{0,2}}{_TAG}\s{{0,2}}[>▷]|\[(/?)THINK\]|<\|(?:begin|(end))_of_thought\|>", re.IGNORECASE
+)
 _CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<]{0,50}<\|message\|>", re.IGNORECASE)
 _HEADING = re.compile(
     r"^[#*\s]*(thinking|thought|reasoning|final response|final answer|summarization|conclusion)[*\s]*:?[*\s]*$",
@@ -22,7 +24,7 @@ _ANSWER_LINE = re.compile(r"^\W{0,8}(?:final\s+|correct\s+)?answer\W{0,3}:\W{0,5
 _STRUCK = re.compile(r"~~[^~\n]{0,200}~~")
 _LATEX = re.compile(
     r"\\(?:text(?:bf|rm|it|sf|tt|sc|up)?|math(?:bf|rm|it|sf|tt)|mbox|operatorname|boldsymbol|bf|rm|it"
-    r"|displaystyle|large|Large|quad|qquad|left|right|emph|underline)(?![A-Za-z])|\\[,;:!() \[\]]"
+    r"|displaystyle|large|Large|quad|qquad|left|right|emph|underline)(?![A-Za-z])|\\[,;:!() \[\]{}]"
 )
 _ELEMENT = re.compile(
     r"</?(?:b|i|u|em|strong|p|br|span|div|h[1-6]|mark|code|center|font|sup|sub)(?:\s[^<>]{0,80})?/?>", re.I
@@ -50,15 +52,16 @@ def plain_text(text: str) -> str:
     text = unicodedata.normalize("NFKC", html.unescape(text)).replace("\r\n", "\n").replace("\r", "\n")
     text = _ELEMENT.sub(" ", _STRUCK.sub(" ", text))
     text = re.sub(r"</\s{0,2}(?:final_?)?answer\s{0,2}>", " ", text, flags=re.IGNORECASE)
-    text = re.sub(r"\\f?box(?:ed)?\s{0,3}(?=\{)|\\framebox\s{0,3}(?=\{)", "\x02", text)
+    text = re.sub(r"\\f?box(?:ed)?(?:\s{0,3}(?=\{)|\s{1,3}(?=[A-Za-z]\b))|\\framebox\s{0,3}(?=\{)", "\x02", text)
     text = _LATEX.sub(" ", text)
-    return re.sub(r"[*_`$\u200b\u200e\u2060\ufeff]", " ", text)
+    text = re.sub(r"[*_`$\u00ad\u200b-\u200f\u2060-\u2064\ufeff]", " ", text)
+    return "\n".join(line.rstrip() for line in text.split("\n"))
 
 
 def _after_tags(reply: str) -> str | None:
     depth_open, end = False, 0
     for tag in _TAGS.finditer(reply):
-        depth_open = not (tag[1] or tag[2])
+        depth_open = not (tag[1] or tag[2] or tag[3])
         end = tag.end()
     return None if depth_open else reply[end:]
 

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from evaluation.shape import Comparison
 from synth.reporting.figures import escape
 
-_LABELS, _PLOT, _FIGURES, _ROW, _TOP, _FOOT = 250, 330, 150, 24, 10, 40
+_LABELS, _PLOT, _FIGURES, _ROW, _TOP, _FOOT = 250, 330, 205, 24, 10, 40
 _WIDTH = _LABELS + _PLOT + _FIGURES
 _STEPS = (1, 2, 5, 10, 20, 25, 50)
 _LONGEST = 36  # characters of a label

@@ -10,18 +10,24 @@ Knows nothing about questions and letters. The model may carry an adapter.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 Chat = list[dict[str, str]]
 
+_MARK = re.compile(r"think|thought|reason|reflect|scratchpad|channel|message", re.IGNORECASE)
+"""In the names of special tokens that open, close or name reasoning."""
+_OPENED = re.compile(r"(<(?:think|thinking|reasoning)>|\[THINK\]|<\|channel\|>\w+<\|message\|>)\s*$", re.IGNORECASE)
+"""Reasoning that a prompt opens at its end."""
+
 
 class Generated(NamedTuple):
     """What came of one chat."""
 
     text: str
-    """What the model wrote, its reasoning included, as ``<think>…</think>`` where it is told apart."""
+    """What the model wrote, its reasoning included, with the marks that tell it apart (``<think>``, ``[THINK]``)."""
     truncated: bool
     tokens_in: int
     tokens_out: int
@@ -52,12 +58,24 @@ def generate(
     found: dict[int, Generated] = {}
     for at, ids in zip(fits, written, strict=True):
         ended, kept = _until_end(ids, end_tokens(model, tokenizer))
-        text = tokenizer.decode(kept, skip_special_tokens=True)
         # Some templates open the reasoning in the prompt: the reply then only closes it.
-        opened = "<think>" if prompts[at].rstrip().endswith("<think>") else ""
-        found[at] = Generated(opened + text, not ended, lengths[at], len(kept) + ended, share)
+        opened = _OPENED.search(prompts[at])
+        text = (opened[1] if opened else "") + readable(tokenizer, kept)
+        found[at] = Generated(text, not ended, lengths[at], len(kept) + ended, share)
     refused = f"the prompt leaves no room for {max_new_tokens} tokens in the model's context of {context_of(model)}"
     return [found.get(at) or Generated("", False, lengths[at], 0, 0.0, refused) for at in range(len(chats))]
+
+
+def readable(tokenizer: Any, ids: Sequence[int]) -> str:
+    """Return the text of tokens; of the special ones only those that mark reasoning stay, by their names.
+
+    Models such as gpt-oss (``<|channel|>``) and Magistral (``[THINK]``) have such marks as special tokens; without
+    them reasoning reads like the answer. The end, padding and the beginnings of turns say nothing and are dropped.
+    """
+    added = getattr(tokenizer, "added_tokens_decoder", {})
+    special = {token: known.content for token, known in added.items() if known.special}
+    kept = [token for token in ids if token not in special or _MARK.search(special[token])]
+    return str(tokenizer.decode(kept, skip_special_tokens=False))
 
 
 def render(tokenizer: Any, chat: Chat) -> str:

@@ -51,43 +51,73 @@ def load(given: str) -> Loaded:
     Raises:
         UserError: there is no such model, or it is an adapter without its base.
     """
-    from training.run import check_extra
-
-    check_extra()
+    name, tokenizer = _located(given)
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
+    logging.disable_progress_bar()
+    try:
+        model = AutoModelForCausalLM.from_pretrained(name, dtype=_dtype())
+    except Exception as error:  # the libraries raise whatever they met
+        why = " ".join(str(error).split())[:200]
+        raise UserError(f"--model: {given}: not a causal language model to be had: {why}") from None
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    model.eval()
+    return Loaded(model, tokenizer)
+
+
+def arithmetic(given: str) -> dict[str, object]:
+    """What besides the weights decides what :func:`load`'s model answers: the type of its numbers, its chats' form.
+
+    No weights are loaded. Raises UserError as there.
+    """
+    _, tokenizer = _located(given)
+    return {"dtype": _dtype(), "chat_form": chat_form(tokenizer)}
+
+
+def chat_form(tokenizer: Any) -> str:
+    """Return 16 hex digits for the form that a chat of ours takes with this tokenizer, whatever the question."""
+    from evaluation.generate import render
+    from evaluation.prompting import chat, load_template
+    from evaluation.tasks import Question
+
+    probe = Question("", "", "?", "", {"A": "yes", "B": "no"}, "A", "AB", "")
+    return hashlib.sha256(render(tokenizer, chat(load_template(), probe)).encode()).hexdigest()[:16]
+
+
+def _located(given: str) -> tuple[str, Any]:
+    """The folder or repository of a model, and its tokenizer."""
+    from training.run import check_extra
+
+    check_extra()
     from training.config import Model
     from training.models import load_tokenizer, locate
 
-    logging.disable_progress_bar()
     if given != PACKAGED and not Path(given).is_dir() and given.count("/") != 1:
         raise UserError(f"--model: {given}: no such folder; name one, a Hub repository, a model's YAML, or {PACKAGED}")
     config = Model(name=given)
     try:
         name = locate(config)
-        tokenizer = load_tokenizer(config, name)
+        return name, load_tokenizer(config, name)
     except UserError as error:
         raise UserError(str(error).replace("model.name:", "--model:")) from None
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    dtype = torch.bfloat16 if device == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
-    try:
-        model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype)
-    except Exception as error:  # the libraries raise whatever they met
-        why = " ".join(str(error).split())[:200]
-        raise UserError(f"--model: {given}: not a causal language model to be had: {why}") from None
-    model.to(device)
-    model.eval()
-    return Loaded(model, tokenizer)
+
+
+def _dtype() -> str:
+    import torch
+
+    return "bfloat16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "float32"
 
 
 def weights_id(given: str) -> str | None:
-    """Return 16 hex digits that change when the weights in a folder do; None for what is no folder.
+    """Return 16 hex digits that change when the weights in a folder or file do; None where there are none.
 
     Takes the sizes and both ends of the files, since whole ones may be 100 GB: training changes all of them.
     """
-    files = [file for pattern in ("*.safetensors", "*.bin", "config.json") for file in Path(given).glob(pattern)]
+    place = Path(given)
+    files = [file for pattern in ("*.safetensors", "*.bin", "config.json") for file in place.glob(pattern)]
+    files = [place] if place.is_file() else files
     if not files:
         return None
     digest = hashlib.sha256()

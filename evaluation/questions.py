@@ -8,13 +8,13 @@ report can be written without them; it then names items by their ids.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synth.errors import UserError
+from synth.staging import disk_errors, replace_text
 
 if TYPE_CHECKING:
     from evaluation.tasks import Task
@@ -33,26 +33,31 @@ class Asked:
 
 
 def write_questions(folder: Path, task: Task) -> None:
-    """Keep the texts of a task's items; those that are there from other runs stay."""
+    """Keep the texts of a task's items; those that are there from other runs stay.
+
+    Raises:
+        UserError: the file that is there is damaged.
+        ClinsynthError: the disk refuses.
+    """
     known = read_questions(folder, task.name)
     for item in task.items:
         source = dict(zip(item.options, item.order, strict=True))
         options = {source[letter]: text for letter, text in item.options.items()}
         known[item.id] = Asked(item.question, item.context, dict(sorted(options.items())), source[item.gold])
     path = _path(folder, task.name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    work = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    with work.open("w", encoding="utf-8") as file:
-        for name, asked in sorted(known.items()):
-            row = {
-                "id": name,
-                "question": asked.question,
-                "context": asked.context,
-                "options": dict(asked.options),
-                "gold": asked.gold,
-            }
-            file.write(json.dumps(row, ensure_ascii=True) + "\n")
-    work.replace(path)
+    lines = []
+    for name, asked in sorted(known.items()):
+        row = {
+            "id": name,
+            "question": asked.question,
+            "context": asked.context,
+            "options": dict(asked.options),
+            "gold": asked.gold,
+        }
+        lines.append(json.dumps(row, ensure_ascii=True) + "\n")
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_text(path, "".join(lines))
 
 
 def read_questions(folder: Path, task: str) -> dict[str, Asked]:

@@ -11,20 +11,22 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evaluation.command import carry_out
 from synth.arguments import Parser
-from synth.errors import ClinsynthError, UserError
+from synth.errors import UserError
 
 if TYPE_CHECKING:
     from evaluation.compare_runs import Frames
     from evaluation.shape import Comparison, Report
 
 PAGE, NUMBERS = "report.html", "report.json"
+_MAY_DIFFER = {"model", "weights", "revision", "chat_form", "control", "base", "method", "prompt_hash"}
+"""What two runs may have been told differently: whose answers they are. Method and prompt have notes of their own."""
 
 
 def write_report(folder: Path, base: str | None = None) -> Path:
@@ -55,6 +57,7 @@ def build(folder: Path, base: str | None = None) -> Report:
     from evaluation.answers import list_runs, read_run
     from evaluation.compare_runs import load_frames, score
     from evaluation.contamination import read_contamination
+    from evaluation.held_out import compare_held_out
     from evaluation.shape import Report, Run, Task
 
     frames = load_frames(folder)
@@ -66,6 +69,7 @@ def build(folder: Path, base: str | None = None) -> Report:
     asked = {task: set().union(*(frame["id"] for frame in of_task.values())) for task, of_task in frames.items()}
     notes = [] if base or len(runs) == 1 else ["No run is the base: name one with --base."]
     found = {task: _not_clean(task, asked[task], sources, notes) for task, sources in searched.items()}
+    notes += _unlike(base, about, _controls(frames))
     comparisons = _comparisons(folder, base, frames, found, notes)
     return Report(
         base=base,
@@ -89,6 +93,7 @@ def build(folder: Path, base: str | None = None) -> Report:
             if run in of_task
         ],
         comparisons=comparisons,
+        held_out=compare_held_out(folder, base),
         notes=notes,
     )
 
@@ -113,6 +118,22 @@ def _base(folder: Path, wanted: str | None, runs: Sequence[str], named: Sequence
     return next((name for name in candidates if name in runs), None)
 
 
+def _controls(frames: Frames) -> dict[str, str]:
+    return {run: str(frame["control"].iloc[0]) for of_task in frames.values() for run, frame in of_task.items()}
+
+
+def _unlike(base: str | None, about: dict[str, dict[str, object]], controls: dict[str, str]) -> list[str]:
+    """Notes on pairs whose settings differ: their difference is not that of model or control alone."""
+    notes = []
+    for run, against, _ in _pairs(base, controls):
+        ours, theirs = about[run], about[against]
+        keys = sorted(key for key in (ours.keys() & theirs.keys()) - _MAY_DIFFER if ours[key] != theirs[key])
+        if keys:
+            listed = ", ".join(f"{key} ({ours[key]}, {theirs[key]})" for key in keys)
+            notes.append(f"{run} and {against} differ in more than the model or the control: {listed}.")
+    return list(dict.fromkeys(notes))
+
+
 def _comparisons(
     folder: Path, base: str | None, frames: Frames, found: dict[str, set[str] | None], notes: list[str]
 ) -> list[Comparison]:
@@ -121,9 +142,8 @@ def _comparisons(
     from evaluation.flips import show_flips
     from evaluation.questions import read_questions
 
-    controls = {run: str(frame["control"].iloc[0]) for of_task in frames.values() for run, frame in of_task.items()}
     comparisons = []
-    for run, against, purpose in _pairs(base, controls):
+    for run, against, purpose in _pairs(base, _controls(frames)):
         family, partners = [], {}
         for task, of_task in frames.items():
             if run not in of_task or against not in of_task:
@@ -176,13 +196,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if arguments.folder is None:
         parser.error("name an evaluation folder, the --out of evaluation.benchmark")
-    try:
-        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # as in synth.report
-        print(write_report(arguments.folder, arguments.base))
-    except ClinsynthError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+    return carry_out(lambda: str(_locked(arguments.folder, arguments.base)))
+
+
+def _locked(folder: Path, base: str | None) -> Path:
+    from synth.run_lock import RunLock
+
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; name the --out of evaluation.benchmark")
+    with RunLock(folder):
+        return write_report(folder, base)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Questions to a model, answers to disk: by generation or log-likelihood in this process, or over an endpoint.
 
 Whatever is on disk is not asked again; a batch is on disk before the next begins. A reply that cannot be read, is cut
-or refused for its content is an answer without a letter. A request that failed for a passing reason leaves no answer,
-so that the same command asks it again.
+or refused for its content is an answer without a letter. Any other request without a reply leaves no answer, whether
+it failed in passing or the endpoint does not take a setting of it: that says nothing about the model. The command then
+ends with a line, and the same command asks again.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from synth.endpoints.base import Endpoint, Outcome, Request
 from synth.errors import EndpointRefused, UserError
 from synth.spec_models import BatchModel, LocalModel, RemoteModel
 
-FOR_GOOD = ("bad_request", "content_filter")
-"""Failures that asking again would not mend."""
+REFUSED = "content_filter"
+"""The one failure that is the model's answer to this question."""
 _KEPT = 16
 """Replies of an endpoint that are put on disk together."""
 
@@ -201,11 +202,14 @@ async def ask_endpoint(
         for open_ in tasks:
             open_.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await endpoint.close()
         answers.add(kept)
         watch(len(kept))
-        await endpoint.close()
     if lost:
-        raise EndpointRefused(f"{task}: {len(lost)} questions have no reply ({lost[0]}); the same command asks them")
+        cure = "; a setting that is refused needs another value, and --name" if "bad_request" in lost[0] else ""
+        raise EndpointRefused(
+            f"{task}: {len(lost)} questions have no reply ({lost[0]}); the same command asks them{cure}"
+        )
 
 
 async def _one(
@@ -229,7 +233,7 @@ async def _one(
     async with window:
         begin = time.perf_counter()
         outcome = await endpoint.complete(request)
-    if outcome.failure is not None and outcome.failure.kind not in FOR_GOOD:
+    if outcome.failure is not None and outcome.failure.kind != REFUSED:
         return f"{outcome.failure.kind}: {outcome.failure.detail}"[:200]
     got = _generated(outcome, time.perf_counter() - begin)
     return from_generated(task, ask, got, name, settings.prompt_hash)

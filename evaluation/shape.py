@@ -130,6 +130,19 @@ class Task(_Part):
     """Source to the number of items that were looked for in it."""
 
 
+class HeldOut(_Part):
+    """One run on rows of a validation split."""
+
+    run: str
+    kind: str
+    rows: int
+    nll_per_byte: Range
+    """Mean over the rows of the negative log-likelihood of the assistant's turns a byte, in nats."""
+    differences: dict[str, Range]
+    """Other run to this one minus it, paired by row; below zero this one is better."""
+    seconds: float
+
+
 class Run(_Part):
     """What a run was, as it was noted."""
 
@@ -146,4 +159,6 @@ class Report(_Part):
     tasks: list[Task]
     scores: list[Score]
     comparisons: list[Comparison]
+    held_out: list[HeldOut] = Field(default_factory=list)
+    """Empty where :mod:`evaluation.held_out` measured nothing."""
     notes: list[str]

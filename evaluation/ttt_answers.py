@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from evaluation.answers import Answer, Answers
 from evaluation.generate import context_of, render
 from evaluation.models import Loaded as Weights
+from evaluation.models import chat_form
 from evaluation.prompting import chat, load_template, plain
 from evaluation.runner import Ask, Settings, Watch, ask_weights
 from evaluation.ttt_neighbours import Near, find_neighbours, with_examples
@@ -221,16 +222,28 @@ def _adapted(learner: Learner, sets: Sequence[tuple[str, ...]], mixed: bool) -> 
 
 
 def _about(bench: Bench, control: Control) -> dict[str, Any]:
-    config = bench.loaded.config
+    from training.options import model_arguments
+
+    config, arguments = bench.loaded.config, bench.ready.arguments
+    # All of it changes what the model answers; a model asked by itself says the same of itself (evaluation.models).
+    numbers: dict[str, Any] = {
+        "dtype": model_arguments(config)["dtype"],
+        "chat_form": chat_form(bench.ready.tokenizer),
+        "autocast": "bfloat16" if arguments.bf16 else "float16" if arguments.fp16 else None,
+        "attention": config.model.attention,
+        "revision": config.model.revision,
+        "quantize": config.quantize,
+    }
+    numbers = {name: value for name, value in numbers.items() if value is not None}
     if control == "none":
-        return {}
-    said: dict[str, Any] = {"control": control, "pool": bench.ready.pool.hash, "k": config.retrieval.k,
+        return numbers
+    said: dict[str, Any] = {**numbers, "control": control, "pool": bench.ready.pool.hash, "k": config.retrieval.k,
                             "retrieval": config.retrieval.model_dump()}  # fmt: skip
     if control in _TRAINED:
         said |= {
             "steps": config.steps,
             "order": config.order,
-            "learning_rate": bench.ready.arguments.learning_rate,
+            "learning_rate": arguments.learning_rate,
             "trl": config.trl,
             "lora": config.lora,
         }

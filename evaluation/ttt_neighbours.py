@@ -1,4 +1,6 @@
-"""The neighbours of a benchmark's questions: found by their texts, whatever order their options are shown in.
+"""The neighbours of a benchmark's questions, and which of the questions stand in the pool themselves.
+
+Neighbours are found by the questions' texts, whatever order their options are shown in.
 
 Questions and settings of each retrieval make a folder of their own under the configuration's output, so that another
 limit or control stands beside what was found before. Answers are made in :mod:`evaluation.ttt_answers`.
@@ -13,8 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from evaluation.contamination import contaminated_ids, write_contamination
 from evaluation.tasks import Question
 from filters.readers import Item
+from training.neighbours import COPY_COSINE
 from training.retrieval import Pool, identity_of, retrieve
 from training.ttt_config import TttConfig
 
@@ -24,6 +28,8 @@ class Near(NamedTuple):
 
     ids: tuple[str, ...]
     similarity: float | None
+    nearest: float = -1.0
+    """Highest cosine of any row, near-copies that were left out included."""
 
 
 def find_neighbours(
@@ -41,9 +47,28 @@ def find_neighbours(
     folder = output / task / hashlib.sha256(identity.encode()).hexdigest()[:16]
     table = retrieve(pool, items, want, config.seed, folder, output)
     return {
-        row["question"]: Near(tuple(row["neighbours"]), max(row["similarities"], default=None))
+        row["question"]: Near(tuple(row["neighbours"]), max(row["similarities"], default=None), row["nearest"])
         for row in table.to_pylist()
     }
+
+
+def search_pool(config: TttConfig, pool: Pool, task: str, questions: Sequence[Question], out: Path) -> int:
+    """Note in the evaluation folder ``out`` which items of a task stand in the pool, and return how many.
+
+    An item does whose words stand in a row (:mod:`evaluation.contamination`), or whose question is that of a row by
+    its vector. Retrieval leaves such rows out, one question at a time; the report shows every score without the items.
+
+    Raises:
+        UserError: a file of the retrieval or of an earlier search cannot be read.
+        ClinsynthError: the disk refuses.
+    """
+    rows = ("\n".join(part["content"] for part in pool.messages(name)) for name in pool.ids)
+    found = contaminated_ids(questions, rows)
+    for name, one in find_neighbours(config, pool, task, questions).items():
+        if one.nearest >= COPY_COSINE:
+            found.setdefault(name, f"cosine {one.nearest:.3f} to a row's question")
+    write_contamination(out, task, f"TTT pool ({pool.hash[:6]})", found, [question.id for question in questions])
+    return len(found)
 
 
 def with_examples(pool: Pool, question: Question, near: Near) -> Question:

@@ -14,6 +14,15 @@ from typing import NamedTuple
 CONTRADICTION = "?"
 """Two different answers at once."""
 
+
+class Claim(NamedTuple):
+    """An option that a text names as its answer, and where."""
+
+    at: int
+    letter: str
+    """Or :data:`CONTRADICTION`."""
+
+
 _OPENERS = " \t\"'“”‘’«»([{<:=|>→–—-\x02"
 _LABEL = re.compile(r"(?:the\s{1,3})?(?:options?|choices?|letter|answer)\b[\s:.(\"'\[{-]{0,6}", re.IGNORECASE)
 _LETTER = re.compile(r"([A-Za-z])(?!\w)(?!['’.-]\w)")
@@ -21,7 +30,7 @@ _CLOSERS = re.compile(r"[)\]}>\"'”’»]{1,6}")
 _SEPARATOR = re.compile(r"\s{0,3}[.:;,!。、|=)\]}\-–—→>]{1,4}\s{0,5}")
 _BRACKET = re.compile(r"\s{0,3}[(\[{]\s{0,3}(?:i\.e\.,?\s{0,3})?")
 _JOINED = re.compile(
-    r"\s{0,3}(?:[,/&+;]|\(?\b(?:or|and|and/or|versus|vs\.?|oder|und|ou|et|o|y|nor)\b){1,2}"
+    r"\s{0,3}(?:[,/&+;|]|\(?\b(?:or|and|and/or|versus|vs\.?|oder|und|ou|et|o|y|nor)\b){1,2}"
     r"\s{0,3}(?:also\s|possibly\s|perhaps\s|maybe\s|either\s){0,2}(?:(?:option|choice)\s{1,3})?",
     re.IGNORECASE,
 )
@@ -38,6 +47,9 @@ _OTHERWISE = re.compile(
     r"\b(?:but|however|although|though|or|alternatively|unless|otherwise|while)\b"
     r"[^\n]{0,80}?(?:\(([A-Z])\)|\b(?:option|choice)\s{1,2}([A-Z])\b|\b([B-HJ-Z])\b(?![-.'’]\w))"
 )
+_QUESTION = re.compile(r"[\s)\]}>\"'”’.,:;!]{0,5}\?")
+_SECOND = re.compile(r"[\s(\[|{\"'“]{0,4}([A-Z])\s{0,2}(?:\.?$|[)\]|}\"'”])")
+"""Another letter right behind the first: ``(A)(C)``, ``A–D``, ``B|C``."""
 _CLEAR_END = re.compile(r"\s{0,3}(?:$|[)\]}.:;!。\"'”’])")
 
 
@@ -94,12 +106,19 @@ def begins_with(text: str, options: Mapping[str, str]) -> Named:
     return Named(frozenset(best), places[length - 1] + 1 if length else 0)
 
 
+def same_text(text: str, option: str) -> bool:
+    """Return whether the text is the option's, but for case, spaces and the punctuation around it."""
+    return _squeeze(text)[0].strip(" .;:,") == _squeeze(option)[0].strip(" .;:,") != ""
+
+
 def _squeeze(text: str) -> tuple[str, list[int]]:
     """The text in lower case with single spaces, and where each of its characters stood."""
     kept: list[str] = []
     places: list[int] = []
     for at, character in enumerate(text[:2000]):
         low = " " if character.isspace() else character.lower()
+        if low == "," and text[at + 1 : at + 2].isspace():
+            continue
         if len(low) > 1 or (low == " " and (not kept or kept[-1] == " ")):
             continue
         kept.append(low)
@@ -123,7 +142,7 @@ def _by_text(rest: str, named: Named, options: Mapping[str, str]) -> str | None:
         if said[1] not in named.letters:
             return CONTRADICTION
         return said[1]
-    if len(named.letters) > 1 or _CONDITION.match(tail):
+    if len(named.letters) > 1 or _CONDITION.match(tail) or _QUESTION.match(tail):
         return None
     (letter,) = named.letters
     if _hedged(letter, tail, options):
@@ -139,12 +158,16 @@ def _by_letter(letter: str, tail: str, options: Mapping[str, str]) -> str | None
     tail = tail[closers.end() :] if closers else tail
     if _other(_after(_JOINED, tail), letter, options) if _JOINED.match(tail) else False:
         return CONTRADICTION
-    if _CONDITION.match(tail):
+    if _CONDITION.match(tail) or _QUESTION.match(tail):
         return None
     mark = _BRACKET.match(tail) or _SEPARATOR.match(tail)
     after = tail[mark.end() :] if mark else tail.lstrip()
     if not after:
         return letter
+    second = _SECOND.match(after)
+    if second and second[1] in options and second[1] != letter:
+        return letter if same_text(second[1], options[letter]) else CONTRADICTION
+    after = after.lstrip(_OPENERS) or after
     named = begins_with(after, options)
     if named.letters:
         if letter not in named.letters:
@@ -153,11 +176,29 @@ def _by_letter(letter: str, tail: str, options: Mapping[str, str]) -> str | None
     if _hedged(letter, tail, options):
         return CONTRADICTION
     own = options[letter].lower()
+    if mark and _means_another(after, letter, options):
+        return CONTRADICTION
     if mark and not closed and "." in mark[0] and after[0].islower() and not own.startswith(after[:4].strip().lower()):
         return letter if _WHY.match(after) else None
     if letter == "I" and not closed and (not mark or "," in mark[0]):
         return None
     return letter if mark or closed or _WHY.match(after) else None
+
+
+def _means_another(text: str, letter: str, options: Mapping[str, str]) -> bool:
+    """Whether the words behind the letter are another option's, long enough to be told, and not its own."""
+    said = _words(re.split(r"[.!?](?:\s|$)|\n", text, maxsplit=1)[0])
+    shares = {other: _share(_words(option), said) for other, option in options.items()}
+    others = [other for other in options if other != letter and len(_words(options[other])) >= 4]
+    return bool(others) and shares[letter] <= 0.35 and max(shares[other] for other in others) >= 0.55
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w{2,}", text.lower()))
+
+
+def _share(words: set[str], said: set[str]) -> float:
+    return len(words & said) / len(words) if words else 0.0
 
 
 def _hedged(letter: str, tail: str, options: Mapping[str, str]) -> bool:

@@ -68,7 +68,10 @@ def test_rows_that_stand_in_the_whole_and_in_a_batch_are_read_once(tmp_path: Pat
 
 
 def test_another_run_of_the_same_name_is_refused(tmp_path: Path) -> None:
-    Answers(tmp_path, "base", "medqa", ABOUT).close()
+    with Answers(tmp_path, "base", "medqa", ABOUT | {"temperature": 2.0}):
+        pass  # it has no answer and binds nobody
+    with Answers(tmp_path, "base", "medqa", ABOUT) as answers:
+        answers.add([one(1)])
     with pytest.raises(UserError, match=r"had temperature 0.0, this one has 1.0: give this one another --name"):
         Answers(tmp_path, "base", "medqa", ABOUT | {"temperature": 1.0})
 

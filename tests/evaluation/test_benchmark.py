@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from evaluation import report
 from evaluation.answers import list_runs, read_answers, read_run
 from evaluation.benchmark import main
 from synth.fault_options import FaultOptions
@@ -109,6 +112,86 @@ def test_what_an_endpoint_does_not_answer_is_asked_again(
     assert read_answers(tmp_path / "out", "served", "medqa").num_rows == 12
 
 
+@pytest.mark.parametrize("fault", ["400", "422", "context-length"])
+def test_what_an_endpoint_refuses_is_no_answer(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    """A setting that it does not take says nothing about the model."""
+    with serving(FaultOptions(script=(fault,) * 3)) as server:
+        command = ["--model", yaml(tmp_path, server.url), "--tasks", "medqa", "--data", data, "--out", tmp_path / "o"]
+        assert run(*command) == 4
+        error = capsys.readouterr().err
+        assert "3 questions have no reply (bad_request" in error
+        assert error.count("\n") == 1
+        rows = read_answers(tmp_path / "o", "served", "medqa").to_pylist()
+        assert len(rows) == 9
+        assert all(row["failure"] is None for row in rows)
+        assert run(*command) == 0
+    assert read_answers(tmp_path / "o", "served", "medqa").num_rows == 12
+
+
+def test_a_setting_that_is_refused_every_time_leaves_nothing(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(FaultOptions(error_rate=1.0, errors=("400",))) as server:
+        command = ["--model", yaml(tmp_path, server.url), "--tasks", "medqa", "--data", data, "--out", tmp_path / "o"]
+        assert run(*command) == 4
+    assert capsys.readouterr().err.count("\n") == 1
+    assert list_runs(tmp_path / "o") == []
+
+
+def test_a_question_refused_for_its_content_is_one_without_a_letter(data: Path, tmp_path: Path) -> None:
+    with serving(FaultOptions(script=("filtered",))) as server:
+        command = ["--model", yaml(tmp_path, server.url), "--tasks", "medqa", "--data", data, "--out", tmp_path / "o"]
+        assert run(*command) == 0
+    rows = read_answers(tmp_path / "o", "served", "medqa").to_pylist()
+    assert sorted(row["failure"] is None for row in rows) == [False] + [True] * 11
+
+
+def test_one_process_at_a_time(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = f"from pathlib import Path; from synth.run_lock import RunLock; lock = RunLock(Path({str(tmp_path)!r})); "
+    code += "lock.__enter__(); print('held', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        command = ["--model", "m.yaml", "--tasks", "medqa", "--data", data, "--out", tmp_path]
+        (tmp_path / "m.yaml").write_text("engine: local\n")
+        assert run("--model", tmp_path / "m.yaml", *command[2:]) == 2
+        error = capsys.readouterr().err
+        assert f"in use by pid {other.pid}" in error
+        assert error.count("\n") == 1
+        assert report.main([str(tmp_path)]) == 2
+        assert "in use by" in capsys.readouterr().err
+        other.communicate("\n")
+
+
+def test_an_out_that_is_a_file(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "out").write_text("")
+    (tmp_path / "m.yaml").write_text("engine: local\n")
+    command = ["--model", tmp_path / "m.yaml", "--tasks", "medqa", "--data", data, "--out", tmp_path / "out"]
+    assert run(*command) == 2
+    error = capsys.readouterr().err
+    assert "is not a folder" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("size", [100, 3_000, 12_000], ids=["questions", "answers", "report"])
+def test_a_full_disk_is_one_line(data: Path, tmp_path: Path, size: int) -> None:
+    code = "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+    code += f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); "
+    code += "from evaluation.benchmark import main; sys.exit(main(sys.argv[1:]))"
+    with serving() as server:
+        command = ["--model", yaml(tmp_path, server.url), "--tasks", "medqa", "--data", data, "--out", tmp_path / "o"]
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, command)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1, done.stderr
+        assert done.stderr.count("\n") == 1
+        assert "free some space, then run the same command again" in done.stderr
+        assert run(*command) == 0
+    assert read_answers(tmp_path / "o", "served", "medqa").num_rows == 12
+
+
 def test_a_wrong_key_ends_with_4(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with serving(FaultOptions(api_key="right")) as server:
         given = yaml(tmp_path, server.url)
@@ -125,6 +208,8 @@ def test_a_wrong_key_ends_with_4(data: Path, tmp_path: Path, capsys: pytest.Capt
         (["--model", "m.yaml", "--ttt", "ttt"], "is an endpoint, which cannot be adapted"),
         (["--model", "x/base", "--base", "y/base"], "'base' is the base's name too"),
         (["--limit", "0"], "--limit"),
+        (["--controls", "rag"], "--controls goes with --ttt"),
+        (["--set", "steps=2"], "--set goes with --ttt"),
         (["--model", "m.yaml"], "m.yaml: no such file"),
         (["--seeds", "one"], "--seeds"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from evaluation.blind import LONGEST, Compared
+from evaluation.blind import LONGEST, Compared, Scored
 from evaluation.compare_datasets import PAIRS, SCORES, SUMMARY, main
-from evaluation.compare_sums import position_bias, preference
+from evaluation.compare_sums import position_bias, preference, summarise
+from evaluation.dataset_readers import Example
+from evaluation.statistics import wilson
 from synth.fault_server import FaultOptions, FaultServer
 
 Reply = Callable[[str, str], Any]
@@ -196,9 +199,57 @@ def test_position_bias_and_preference_leave_out_what_has_no_verdict() -> None:
     bias = position_bias(pairs)
     assert bias is not None
     assert (bias["flipped"]["value"], bias["flipped"]["n"]) == (0.5, 2)
-    assert (bias["first"]["value"], bias["first"]["n"]) == (0.75, 4)
-    found = preference(pairs, 0)
+    assert (bias["first"]["value"], bias["first"]["n"]) == (0.75, 2)
+    found = preference(pairs)
     assert (found["won"], found["lost"], found["undecided"], found["unscored"]) == (1, 0, 1, 1)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 40])
+@pytest.mark.parametrize("pair", [Compared("first", "second"), Compared("tie", "tie"), Compared("first", "tie")])
+def test_pairs_that_all_went_one_way_leave_room_for_others(pair: Compared, count: int) -> None:
+    found = preference([pair] * count)["points"]
+    expected = wilson((pair.points or 0.0) * count, count)
+    assert (found["n"], found["value"]) == (count, pair.points)
+    assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high))
+
+
+def test_both_orders_of_a_pair_are_one_piece_of_evidence() -> None:
+    """A judge that goes by place says the same twice: twenty pairs are twenty, not forty."""
+    pairs = [Compared("first", "first")] * 15 + [Compared("second", "second")] * 5
+    first = (position_bias(pairs) or {})["first"]
+    assert (first["n"], first["value"]) == (20, 0.75)
+    expected = wilson(15, 20)
+    assert first["low"] == pytest.approx(expected.low, abs=0.02)
+    assert first["high"] == pytest.approx(expected.high, abs=0.02)
+
+
+def test_means_of_few_scores_have_the_width_that_few_scores_have() -> None:
+    """Of samples of six, 95 % intervals hold the truth about as often as they say; a plain bootstrap does not."""
+    names, draw, held = ["a"], random.Random(1), 0
+    examples = [Example(0, (("user", "x"),))] * 6
+    for _ in range(300):
+        scored = [Scored(max(1, min(10, round(draw.gauss(6, 1.5)))), 5, 5) for _ in examples]
+        quality = summarise(names, [examples], [scored], {})["datasets"]["a"]["quality"]
+        held += quality["low"] <= 6 <= quality["high"]
+    assert held >= 0.92 * 300
+
+
+def test_one_score_says_next_to_nothing() -> None:
+    examples = [Example(0, (("user", "x"),))]
+    quality = summarise(["a"], [examples], [[Scored(7, 5, 5)]], {})["datasets"]["a"]["quality"]
+    assert (quality["value"], quality["low"], quality["high"], quality["n"]) == (7, 1, 10, 1)
+
+
+async def test_results_that_cannot_be_written_are_one_line_and_nothing_is_lost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = dataset(tmp_path, "ours", "GOOD")
+    (tmp_path / "out" / PAIRS).mkdir(parents=True)
+    code, asked = await compare(tmp_path, Judge(grades, better), ours)
+    assert (code, asked) == (1, 8)
+    assert capsys.readouterr().err.strip().splitlines()[-1].startswith(f"{tmp_path / 'out'}: not written: ")
+    (tmp_path / "out" / PAIRS).rmdir()
+    assert await compare(tmp_path, Judge(grades, better), ours) == (0, 0)
 
 
 def test_one_data_set_named_twice_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

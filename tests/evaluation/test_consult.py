@@ -241,6 +241,76 @@ async def test_another_doctors_results_are_not_written_over(
     assert "holds results of the doctor 'doctor-1'" in capsys.readouterr().err
 
 
+def weights(folder: Path, content: bytes) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(content)
+    return folder
+
+
+async def test_doctors_whose_folders_have_the_same_last_name_are_two(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cases = tmp_path / "cases.jsonl"
+    cases.write_text(json.dumps(patient(1)) + "\n", encoding="utf-8")
+    folders = [weights(tmp_path / name / "final", name.encode()) for name in ("sft", "dpo")]
+    script = Script(doctor=right, patient=SAID)
+    out = tmp_path / "out"
+    async with FaultServer(FaultOptions(reply=script, models=("final", "judge-1"))) as server:
+        judge = f"{{engine: openai, base_url: '{server.url}', model: judge-1, retries: 0}}"
+
+        async def code(folder: Path) -> int:
+            model = f"{{engine: vllm, base_url: '{server.url}', model: '{folder}', retries: 0}}"
+            arguments = ["--model", model, "--judge", judge, "--cases", str(cases), "--out", str(out)]
+            return await asyncio.to_thread(main, arguments)
+
+        assert await code(folders[0]) == 0
+        asked, first = script.steps()["doctor"], results(out)[0]["doctor"]
+        assert first.startswith("final@")
+        assert str(tmp_path) not in first
+        assert await code(folders[1]) == 2
+        assert f"holds results of the doctor {first!r}" in capsys.readouterr().err
+        (out / SUMMARY).unlink()  # as if the first had been killed at its end
+        assert await code(folders[1]) == 0
+        assert script.steps()["doctor"] == 2 * asked
+        assert results(out)[0]["doctor"] not in (first, "final")
+        (out / SUMMARY).unlink()
+        assert await code(folders[0]) == 0
+        assert script.steps()["doctor"] == 2 * asked
+        assert results(out)[0]["doctor"] == first
+
+
+async def test_money_is_shown_only_where_a_price_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    await consult(tmp_path, Script(doctor=right, patient=SAID), out="free")
+    assert "$" not in capsys.readouterr().out
+    assert {one["usd"] for one in results(tmp_path / "free")[0]["cost"].values()} == {None}
+    cases = tmp_path / "cases.jsonl"
+    script = Script(doctor=right, patient=SAID)
+    async with FaultServer(FaultOptions(reply=script, models=("doctor-1", "judge-1"))) as server:
+        model = f"{{engine: openai, base_url: '{server.url}', model: doctor-1, price: {{input: 1, output: 2}}}}"
+        judge = f"{{engine: openai, base_url: '{server.url}', model: judge-1}}"
+        arguments = ["--model", model, "--judge", judge, "--cases", str(cases), "--out", str(tmp_path / "paid")]
+        assert await asyncio.to_thread(main, arguments) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if " tokens in, " in line]
+    assert {line.split()[0]: "$" in line for line in lines} == {"doctor": True, "patient": False, "judge": False}
+    summary, rows = results(tmp_path / "paid")
+    doctor_cost = summary["cost"]["doctor"]
+    assert doctor_cost["usd"] == pytest.approx((doctor_cost["tokens_in"] + 2 * doctor_cost["tokens_out"]) / 1e6)
+    assert all(row["doctor_usd"] > 0 and row["judge_usd"] is None for row in rows)
+
+
+@pytest.mark.parametrize("in_the_way", [TABLE, SUMMARY])
+async def test_results_that_cannot_be_written_are_one_line_and_nothing_is_lost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], in_the_way: str
+) -> None:
+    (tmp_path / "out" / in_the_way).mkdir(parents=True)
+    code, asked = await consult(tmp_path, Script(doctor=right, patient=SAID))
+    assert (code, asked > 0) == (1 if in_the_way == TABLE else 2, in_the_way == TABLE)
+    assert capsys.readouterr().err.strip().splitlines()[-1].startswith(f"{tmp_path / 'out'}: ")
+    (tmp_path / "out" / in_the_way).rmdir()
+    code, asked_again = await consult(tmp_path, Script(doctor=right, patient=SAID))
+    assert (code, asked_again > 0) == (0, in_the_way == SUMMARY)
+
+
 async def test_cases_that_cannot_be_played_are_counted(tmp_path: Path) -> None:
     sexless = patient(1)
     sexless["OSCE_Examination"]["Patient_Actor"]["Demographics"] = "41-year-old student"
@@ -260,6 +330,9 @@ async def test_cases_that_cannot_be_played_are_counted(tmp_path: Path) -> None:
         ("{engine: openai, model: m, base_url: 'http://x/v1', slotz: 3}", "slotz: unknown key"),
         ("{engine: openai, model: m}", "base_url is missing"),
         ("{engine: [}", "the model:1:"),
+        ("{name: x, models: {generator: {engine: local}}, produce: {}}", "this is a whole spec: name a file with the"),
+        ("{generator: {engine: local}}", "this is a whole spec: name a file with the"),
+        ("{engine: local, models: 3}", "models: unknown key"),
     ],
 )
 def test_a_model_that_is_none_is_one_line(
@@ -269,7 +342,7 @@ def test_a_model_that_is_none_is_one_line(
     told_user = capsys.readouterr().err
     assert code == 2
     assert complaint in told_user
-    assert "Traceback" not in told_user
+    assert told_user.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
@@ -286,6 +359,20 @@ def test_results_that_are_none_are_one_line(
     arguments = ["--model", "packaged", "--cases", str(tmp_path / "c.jsonl"), "--out", str(tmp_path / "out")]
     assert main([*arguments, "--against", str(base)]) == 2
     assert "evaluation.consult" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_no_other_results_at_all(there: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if there:
+        (tmp_path / "nope").mkdir()
+    (tmp_path / "c.jsonl").write_text(json.dumps(patient(1)) + "\n")
+    arguments = ["--model", "packaged", "--cases", str(tmp_path / "c.jsonl"), "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--against", str(tmp_path / "nope")]) == 2
+    error = capsys.readouterr().err
+    assert f"--against: {tmp_path / 'nope'}: " in error
+    assert ("no results of evaluation.consult" if there else "no such folder") in error
+    assert "Errno" not in error
+    assert error.count("\n") == 1
 
 
 def test_files_without_cases_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.extract import extract
+from tests.evaluation.attacks import ATTACKS
+from tests.evaluation.attacks_on_ends import ATTACKS_ON_ENDS
 from tests.evaluation.replies import ALONE, DRUGS, LINES, NOTHING, OTHERS, PUBLISHED, SENTENCES
 
 
@@ -46,6 +48,12 @@ def test_other_options(reply: str, options: Mapping[str, str], letter: str | Non
     assert extract(reply, options).letter == letter
 
 
+@pytest.mark.parametrize(("reply", "options", "letter"), [*ATTACKS, *ATTACKS_ON_ENDS])
+def test_replies_written_to_mislead(reply: str, options: Mapping[str, str], letter: str | None) -> None:
+    found = extract(reply, options)
+    assert found.letter == letter, found
+
+
 def test_why_there_is_no_letter() -> None:
     assert extract("<think>hm", DRUGS).how == "unfinished reasoning"
     assert extract("Answer: B or C", DRUGS).how == "contradiction"
@@ -54,7 +62,8 @@ def test_why_there_is_no_letter() -> None:
 
 PIECES = st.sampled_from(
     ["Answer:", "answer is", "A", "I", "(C)", "\n", " ", "\\boxed{", "}", "**", "or", "<think>", "</think>", "Aspirin",
-     "option", "D.", "not", "##", "Final Response", "is correct", "E", "if", "?", ",", "|", "Ⅳ", "İ", "ﬁ"]
+     "option", "D.", "not", "##", "Final Response", "is correct", "E", "if", "?", ",", "|", "Ⅳ", "İ", "ﬁ",
+     "The most likely cause is", "is the most likely", "This is wrong.", "A.", '"answer":', "However,"]
 )  # fmt: skip
 
 
@@ -62,7 +71,7 @@ PIECES = st.sampled_from(
 @settings(max_examples=400, deadline=None)
 def test_any_text_gives_an_offered_letter_or_none(reply: str) -> None:
     letter, how = extract(reply, DRUGS)
-    assert (letter in DRUGS) == (how in ("line", "sentence", "option", "alone"))
+    assert (letter in DRUGS) == (how in ("line", "sentence", "option", "stem", "alone"))
     assert letter is None or letter in DRUGS
 
 
@@ -88,9 +97,11 @@ def test_another_order_of_the_options_gives_the_same_option(order: list[str], ch
     assert extract(form.format(letter=letter, text=DRUGS[chosen]), shown).letter == letter
 
 
-@given(
-    st.sampled_from(["Answer: ", "Answer ", "**", "(", "the answer is ", "\\boxed{", "<think>", "if ", " I ", "is "])
-)
-@settings(max_examples=10, deadline=2000)
+REPEATED = ["Answer: ", "Answer ", "**", "(", "the answer is ", "\\boxed{", "<think>", "if ", " I ", "is ",
+            "A. Aspirin is the most likely\n", "the most likely is ", "A.\n", "C is correct. "]  # fmt: skip
+
+
+@given(st.sampled_from(REPEATED))
+@settings(max_examples=14, deadline=6000)
 def test_long_repetitions_take_no_time(piece: str) -> None:
     extract(piece * 20_000, DRUGS)

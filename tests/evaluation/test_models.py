@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 from pathlib import Path
 
 import pytest
 
-from evaluation.generate import generate, render
+from evaluation.extract import extract
+from evaluation.generate import generate, readable, render
 from evaluation.lm_eval_tasks import export_lm_eval
 from evaluation.loglik import score
 from evaluation.models import Loaded, load, run_name, weights_id
@@ -83,6 +85,37 @@ def test_reasoning_opened_by_the_template_stays_reasoning(tmp_path: Path) -> Non
     template = "{{ messages[0]['content'] }}{% if add_generation_prompt %}<think>\n{% endif %}"
     model = load(str(write_model(tmp_path, template=template)))
     assert generate(model.model, model.tokenizer, CHATS[:1], max_new_tokens=4)[0].text.startswith("<think>")
+
+
+@pytest.mark.parametrize(
+    ("written", "letter", "shown"),
+    [
+        ("<|channel|>analysis<|message|>Answer: A<|end|><|start|>assistant<|channel|>final<|message|>Answer: B", "B",
+         "<|channel|>analysis<|message|>Answer: Aassistant<|channel|>final<|message|>Answer: B"),
+        ("<|channel|>analysis<|message|>So the line would be\nAnswer: A", None, None),
+        ("[THINK]Answer: A[/THINK]Answer: B", "B", "[THINK]Answer: A[/THINK]Answer: B"),
+        ("[THINK]So\nAnswer: A", None, "[THINK]So\nAnswer: A"),
+        ("Answer: A<|end|><|im_start|>", "A", "Answer: A"),
+        ("<|pad|>Answer: A<|pad|>", "A", "Answer: A"),
+    ],
+)  # fmt: skip
+def test_special_tokens_that_mark_reasoning_stay_in_the_text(
+    tiny: Loaded, written: str, letter: str | None, shown: str | None
+) -> None:
+    tokenizer = copy.deepcopy(tiny.tokenizer)
+    names = ["<|channel|>", "<|message|>", "<|end|>", "<|start|>", "[THINK]", "[/THINK]"]
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", *names]})
+    text = readable(tokenizer, tokenizer(written, add_special_tokens=False)["input_ids"])
+    assert shown is None or text == shown
+    assert extract(text, {"A": "Gout", "B": "Angina"}).letter == letter
+
+
+@pytest.mark.parametrize("opened", ["<think>", "<think>\n", "[THINK]", "<|channel|>analysis<|message|>"])
+def test_reasoning_opened_by_any_mark_in_the_prompt_stays_reasoning(tmp_path: Path, opened: str) -> None:
+    template = "{{ messages[0]['content'] }}{% if add_generation_prompt %}" + opened + "{% endif %}"
+    model = load(str(write_model(tmp_path, template=template)))
+    [got] = generate(model.model, model.tokenizer, CHATS[:1], max_new_tokens=4)
+    assert got.text.startswith(opened.strip())
 
 
 def test_scores_are_those_of_each_sequence_alone(tiny: Loaded) -> None:

@@ -106,6 +106,25 @@ def test_what_is_compared_with_what(folder: Path) -> None:
         assert f">{heading}</h2>" in page
 
 
+def test_runs_that_differ_in_more_than_the_model_are_noted(folder: Path) -> None:
+    told = {
+        "base": {"model": "base", "dtype": "bfloat16", "temperature": 0.0},
+        "sft": {"model": "sft", "dtype": "float32", "temperature": 0.0, "chat_form": "x"},
+        "sft+ttt": {"model": "sft", "dtype": "float32", "temperature": 0.0, "control": "ttt", "steps": 3, "pool": "a"},
+        "sft+random": {"model": "sft", "dtype": "float32", "temperature": 0.0, "control": "random", "steps": 4},
+    }
+    for run, about in told.items():
+        (folder / "runs" / f"{run}.json").write_text(json.dumps(about))
+    assert sorted(build(folder).notes) == sorted(
+        [
+            "sft and base differ in more than the model or the control: dtype (float32, bfloat16).",
+            "sft+random and base differ in more than the model or the control: dtype (float32, bfloat16).",
+            "sft+ttt and base differ in more than the model or the control: dtype (float32, bfloat16).",
+            "sft+ttt and sft+random differ in more than the model or the control: steps (3, 4).",
+        ]
+    )
+
+
 def test_page_is_sound_loads_nothing_and_runs_nothing(folder: Path) -> None:
     keep_questions(folder, ["q001"])
     page = write_report(folder).read_text(encoding="utf-8")

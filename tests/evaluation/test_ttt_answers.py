@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import random
+import re
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from evaluation.answers import list_runs, read_answers
+from evaluation.benchmark import main
+from evaluation.contamination import read_contamination
 from evaluation.runner import Ask, Settings
 from evaluation.tasks import Question, as_shown
 from evaluation.ttt_answers import CONTROLS, Bench, answer_task, open_bench, run_of
 from filters.readers import Item
 from synth.errors import UserError
+from tests.evaluation.tiny import write_data
 from tests.training.conftest import export, needs_trl, tiny, tokenizer  # noqa: F401  (fixtures)
 from training.config import load_config
 from training.ttt_config import TttConfig
@@ -32,6 +38,14 @@ LORA = "lora={r: 4, lora_dropout: 0.0}"
 LOGLIK = Settings(method="loglik", batch_size=4)
 WRITING = Settings(max_new_tokens=8, batch_size=4)
 ABOUT = {"what": "a tiny model"}
+WORDS = re.findall(
+    r"\w+",
+    """
+    carpenter weakness hand ladder reflexes brisk tongue flickers rest girl aunt lake ankles swollen urine dark tea
+    eyelids puffy throat farmer tick meadow rash ring knee joint fever pilot cabin ear pressure descent pain dizzy
+    nausea singer hoarse voice month smoker cough blood weight nurse needle stick hepatitis vaccine titre low booster
+    """,
+)
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +206,85 @@ def test_another_recipe_under_the_same_name_is_refused(config: Path, tmp_path: P
     answer_task(bench(config, tmp_path / "out", LOGLIK), "exam", asked(2), "ttt", ABOUT)
     with pytest.raises(UserError, match="had steps 3, this one has 4"):
         answer_task(bench(config, tmp_path / "out", LOGLIK, "steps=4"), "exam", asked(2), "ttt", ABOUT)
+
+
+@pytest.mark.parametrize("control", ["none", "rag", "ttt"])
+@pytest.mark.parametrize("change", ["model.dtype=bfloat16", "model.attention=eager", "trl.bf16=true"])
+def test_a_run_in_other_arithmetic_is_no_partner(config: Path, tmp_path: Path, control: str, change: str) -> None:
+    """What was answered in other numbers is refused, and not taken for what the same name answers now."""
+    answer_task(bench(config, tmp_path / "out", LOGLIK, LORA), "exam", asked(2), control, ABOUT)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="give this one another --name"):
+        answer_task(bench(config, tmp_path / "out", LOGLIK, LORA, change), "exam", asked(2), control, ABOUT)  # type: ignore[arg-type]
+
+
+def test_a_run_of_the_model_alone_is_the_control_of_ttt_where_the_numbers_are_the_same(
+    config: Path,
+    tmp_path: Path,
+    tiny: Path,  # noqa: F811
+) -> None:
+    data = write_data(tmp_path / "data", 4)
+    command = ["--model", str(tiny), "--name", "tiny", "--tasks", "medqa", "--data", str(data), "--out"]
+    ttt = ["--ttt", str(config), "--controls", "ttt", "--set", "retrieval.k=1", "--set"]
+    more = ["--max-new-tokens", "4"]
+    assert main([*command, str(tmp_path / "out"), *more]) == 0
+    alone = read_answers(tmp_path / "out", "tiny", "medqa")
+    for change, code in (
+        ("model.dtype=bfloat16", 2),
+        ("model.template=" + str(other_template(tmp_path)), 2),
+        (LORA, 0),
+    ):
+        assert main([*command, str(tmp_path / "out"), *more, *ttt, change]) == code
+        assert read_answers(tmp_path / "out", "tiny", "medqa") == alone
+    assert list_runs(tmp_path / "out") == ["tiny", "tiny+ttt"]
+
+
+def other_template(folder: Path) -> Path:
+    """A chat template that renders otherwise than the tiny model's own."""
+    path = folder / "other.jinja"
+    path.write_text(
+        "{% for message in messages %}{{ message['role'] + ': ' }}"
+        "{% if message['role'] == 'assistant' %}{% generation %}{{ message['content'] + '<|im_end|>' }}"
+        "{% endgeneration %}{% else %}{{ message['content'] + '\\n' }}{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}",
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_test_items_in_the_pool_are_counted_and_left_out_of_the_clean_subset(
+    tmp_path: Path,
+    tiny: Path,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One item stands in a row of the pool word for word; another one's short question is asked there."""
+    data = write_data(tmp_path / "data", 6)
+    items = [json.loads(line) for line in (data / "medqa" / "test.jsonl").read_text().splitlines()]
+    for at, item in enumerate(items):
+        item["question"] = f"{' '.join(WORDS[at * 9 : at * 9 + 9])}, and what is the next step in case {at}?"
+    items[4]["question"] = "What helps against scurvy?"
+    (data / "medqa" / "test.jsonl").write_text("\n".join(map(json.dumps, items)))
+    says = [items[2]["question"] + " " + " ".join(items[2]["options"].values()), "What helps against SCURVY?",
+            "How is a sprain bound up, in words?"]  # fmt: skip
+    rows = [[{"role": "user", "content": text}, {"role": "assistant", "content": "As ever."}] for text in says]
+    pool = tmp_path / "pool" / "sft"
+    pool.mkdir(parents=True)
+    pq.write_table(pa.table({"id": ["a", "b", "c"], "messages": rows}), pool / "train-00000-of-00001.parquet")
+    path = tmp_path / "ttt.yaml"
+    path.write_text(CONFIG.format(model=tiny, export=pool, output=tmp_path / "ttt"), encoding="utf-8")
+    out = tmp_path / "out"
+    command = ["--model", str(tiny), "--name", "tiny", "--tasks", "medqa", "--data", str(data), "--out", str(out)]
+    assert main([*command, "--method", "loglik", "--ttt", str(path), "--set", "data.kinds=[sft]"]) == 0
+    assert "medqa: 2 of 6 items stand in the TTT pool" in capsys.readouterr().out
+    [(source, found)] = read_contamination(out, "medqa").items()
+    assert source.startswith("TTT pool")
+    assert [name for name, evidence in found.items() if evidence] == ["medqa:q2", "medqa:q4"]
+    assert found["medqa:q4"].startswith("cosine ")
+    assert len(found) == 6
+    report = json.loads((out / "report.json").read_text())
+    assert report["tasks"][0]["found"] == {source: 2}
+    for score in report["scores"]:
+        assert (score["clean"]["items"], score["clean"]["left_out"]) == (4, 2)
+    assert source in (out / "report.html").read_text()
 
 
 def test_a_prompt_that_leaves_no_room_is_a_failure_of_its_row(config: Path, tmp_path: Path) -> None:
