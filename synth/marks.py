@@ -20,6 +20,8 @@ from synth.errors import UserError
 FILE = "marks.jsonl"
 """Name in the run folder."""
 _LONGEST = 10_000  # characters of a comment
+_ROWS = ("export", "rejected", "staging")
+"""Where rows of a run folder lie; the first two hold them all once a run has been exported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,47 @@ def take_over(marks: Marks, run: Path) -> None:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from error
     finally:
         aside.unlink(missing_ok=True)
+
+
+def unknown_marks(marks: Marks, run: Path) -> list[str]:
+    """Ids of marks that name no row of a run folder, kept, rejected or still to be exported; in the marks' order.
+
+    Raises:
+        UserError: a file of rows is damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    left = dict.fromkeys(marks)
+    for path in (path for part in _ROWS for path in sorted((run / part).rglob("*.parquet"))):
+        if not left:
+            break
+        try:
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(columns=["id"]):
+                    for row_id in batch.column("id").to_pylist():
+                        left.pop(row_id, None)
+        except (OSError, pa.ArrowException) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise UserError(f"{path}: cannot be read: {reason}; run the same command without --marks first") from error
+    return list(left)
+
+
+def check_marks(path: Path, marks: Marks, run: Path) -> str:
+    """Say how many marks of the file ``path`` would be applied to a run folder, and which name none of its rows.
+
+    Raises:
+        UserError: none of them does.
+    """
+    unknown = unknown_marks(marks, run)
+    if not marks or len(unknown) == len(marks):
+        what = (
+            f"none of its {len(marks):,} marks names a row of {run}, for example {unknown[0]}" if marks else "no marks"
+        )
+        raise UserError(f"{path}: {what}; name marks that were saved from this run's report")
+    known = [marks[row_id].mark for row_id in marks.keys() - set(unknown)]
+    said = f"{path}: {len(known):,} marks apply: {known.count('keep'):,} keep, {known.count('reject'):,} reject"
+    return said + (f"; {len(unknown):,} name no row of {run}, the first {unknown[0]}" if unknown else "")
 
 
 def _mark(where: str, line: str) -> Mark:

@@ -69,8 +69,11 @@ def publish(arguments: argparse.Namespace) -> int:
         UserError: something speaks against publishing.
         ClinsynthError: the Hub does.
     """
+    from synth.publishing.versions import check_tag
     from synth.run_lock import RunLock
 
+    if arguments.tag is not None:
+        check_tag(arguments.tag)
     run: Path = arguments.run
     if not run.is_dir():
         raise UserError(f"{run}: no such folder; name one that synth.generate wrote")

@@ -5,7 +5,7 @@
 
 Writes ``report.html`` (one file, offline, readable without scripts) and ``report.json`` (the same figures, see
 ``--print-schema``) into the first folder. ``synth.generate`` does so at the end of every run. Neither file holds a
-clock.
+clock of its own: the seconds are those that the journals hold.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from filters.item_index import ItemIndex
 from filters.phi import Span, find, mask
 from filters.quality import Rules, judge
 from filters.readers import BenchmarkError
-from filters.semantic import Encoder
+from filters.semantic import Encoder, encoder_model
 from synth.errors import UserError
 from synth.spec_filters import Decontaminate, Filters, TextRules
 
@@ -240,7 +240,7 @@ def _encoder(model: str | None) -> Encoder | None:
     if model is None:
         return None
     try:
-        return Encoder(model)
+        return Encoder(encoder_model(model))
     except ImportError:
         raise UserError("filters.encoder: needs `pip install 'clinsynth[train]'`") from None
     except Exception as error:  # the loaders raise many types; each means the same to the user

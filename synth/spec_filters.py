@@ -82,7 +82,8 @@ class Filters(Model):
 
     dedup: Dedup | None = Dedup()
     encoder: str | None = None
-    """Model of sentence embeddings for paraphrases: a name on the Hub or a folder (needs the extra ``train``)."""
+    """Model of sentence embeddings for paraphrases: ``minilm`` (all-MiniLM-L6-v2), a name on the Hub or a folder; it
+    needs the extra ``train``."""
     paraphrases: Annotated[float, Field(gt=0, le=1)] | None = None
     """A row with this cosine to an earlier row of its kind is dropped; what a number means depends on the encoder."""
     decontaminate: Decontaminate | None = None

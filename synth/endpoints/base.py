@@ -78,6 +78,8 @@ class Attempt:
     detail: str = ""
     arrived: bool | None = True
     """Whether the server has received it: yes, no (no connection could be made) or None, nobody knows."""
+    seconds: float | None = field(default=None, compare=False)
+    """From sending to the last byte or the failure, waits in line left out; None where a request has no such time."""
 
     @property
     def uncertain(self) -> bool:
@@ -98,6 +100,8 @@ class Attempt:
             said["detail"] = self.detail
         if self.arrived is not True:
             said["arrived"] = self.arrived
+        if self.seconds is not None:
+            said["seconds"] = round(self.seconds, 3)
         return said
 
 

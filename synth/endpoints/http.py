@@ -12,6 +12,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -133,6 +134,7 @@ class HttpEndpoint:
         except BaseException:
             self._line.give_back(turn)
             raise
+        sent = time.monotonic()
         try:
             result = await turn.server.attempt(payload, request, seconds)
         except EndpointRefused as err:
@@ -142,6 +144,7 @@ class HttpEndpoint:
         except BaseException:  # cancelled: the ledger keeps it as sent, with an end that nobody knows
             self._line.give_back(turn)
             raise
+        result = result._replace(attempt=replace(result.attempt, seconds=time.monotonic() - sent))
         if result.reply is not None:
             failpoint("reply")
         ledger.end(result.attempt, result.reply)

@@ -7,6 +7,12 @@ is no failure, equal contents make no second commit, and an interrupted upload g
 
 The token comes from where the Hub's client looks (``HF_TOKEN``, its login) and is never read here. Visibility of a
 repository that exists is not changed. No file is sent that is not in the list, whatever lies beside it.
+
+Large files travel as the client chooses: by Xet where ``hf_xet`` is installed (huggingface_hub 1.0 and later bring it
+along), by LFS where it is not or ``HF_HUB_DISABLE_XET=1`` is set. Nothing here depends on which: SHA-256 is compared
+either way. Tests see every byte of the LFS way; of the Xet way they see how refusals are told and that nothing is
+committed after them, for there is no storage on this machine that speaks it. ``hf_xet`` tries again by itself, for
+minutes where its servers are in trouble; :data:`TIMEOUT` does not reach it, Ctrl-C does.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ SHOWN = 200
 """Characters of a foreign message."""
 
 _TOKEN = re.compile(r"hf_\w{4,}|(?<=[Bb]earer )\S+")
+_TOLD = re.compile(r"HTTP status (?:client|server) error \((\d{3})\b")
 _AGAIN = "run the same command again: what has arrived is not sent twice"
 
 
@@ -39,6 +40,8 @@ def hub_errors(repository: str) -> Iterator[None]:
 def _translated(repository: str, error: Exception) -> ClinsynthError:
     names = {cls.__name__ for cls in type(error).__mro__}
     status = getattr(getattr(error, "response", None), "status_code", None)
+    if status is None and (told := _TOLD.search(str(error))):  # hf_xet says it in its text alone
+        status = int(told[1])
     if status is not None:
         return _of_status(repository, int(status), error)
     if "LocalTokenNotFoundError" in names:

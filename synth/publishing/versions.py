@@ -1,4 +1,4 @@
-"""What a new version changes: counts of the manifest that the Hub holds against those of the one that would go.
+"""What a version is called, and what it changes: counts of the manifest that the Hub holds against the new one's.
 
 What the Hub holds is foreign: anything may stand there, so nothing is taken for granted of its shape.
 """
@@ -6,6 +6,7 @@ What the Hub holds is foreign: anything may stand there, so nothing is taken for
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,26 @@ from synth.publishing.package import MANIFEST, Package
 
 Counts = dict[tuple[str, str], int]
 """By kind and by split, or what became of the rest."""
+
+LONGEST_TAG = 100
+"""Characters of a tag; Git keeps each as a file, whose name file systems limit to 255 bytes."""
+_NO_TAG = re.compile(r"[^\x21-\x7e]|[~^:?*\[\\]|\.\.|@\{|//|(?:^|/)\.|\.lock(?:/|$)|^[-/]|[./]$")
+"""What `git check-ref-format` and `git tag` refuse, and whatever is not ASCII."""
+_TAKEN = re.compile(r"main|HEAD|@|refs/.*|[0-9a-f]{7,64}")
+"""What the Hub reads as a branch or a commit where a revision is named."""
+
+
+def check_tag(name: str) -> None:
+    """Refuse a tag that Git or the Hub would.
+
+    Raises:
+        UserError: its form, or a name that means something else already.
+    """
+    shown = ascii(name[:LONGEST_TAG])
+    if not name or len(name) > LONGEST_TAG or _NO_TAG.search(name):
+        raise UserError(f"--tag {shown}: no name of a tag: letters, digits, '.', '-' and '_', for example v1.0")
+    if _TAKEN.fullmatch(name):
+        raise UserError(f"--tag {shown}: the Hub takes it for a branch or a commit; choose a name such as v1.0")
 
 
 def published(data: bytes | None, package: Package, repository: str, there: Mapping[str, str]) -> Counts | None:

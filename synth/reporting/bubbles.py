@@ -21,7 +21,7 @@ def turns(row: Row) -> Iterator[Bubble]:
     """The turns of a dialogue; evidence without a place in them is looked for everywhere."""
     for at, turn in enumerate(row["turns"] or []):
         quotes = _quotes(row, at)
-        doing = " ".join(part for part in (turn["action"], turn["argument"]) if part)
+        doing = ": ".join(part for part in (turn["action"], turn["argument"]) if part)
         yield Bubble.model_validate(
             {
                 "side": _SIDES.get(turn["speaker"] or "", "middle"),
@@ -75,9 +75,13 @@ def case_lines(case: str | None) -> list[str]:
     for key, value in card.items():
         if key == "facts" or value in (None, "", []):
             continue
-        shown = "; ".join(map(str, value)) if isinstance(value, list) else str(value)
+        shown = "; ".join(map(_plainly, value)) if isinstance(value, list) else _plainly(value)
         lines.append(cut(f"{key.replace('_', ' ')}: {shown}", 250))
     return lines[:20]
+
+
+def _plainly(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def _quotes(row: Row, turn: int | None) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from synth.card_spec import spec_lines
 from synth.reporting.compare import compare
 from synth.reporting.duplicates import duplicates
 from synth.reporting.facts import gather
@@ -11,12 +12,12 @@ from synth.reporting.funnel import funnel, kind_counts, quotas
 from synth.reporting.journals import spent
 from synth.reporting.losses import gather_losses
 from synth.reporting.pairs import pairs
-from synth.reporting.read import open_run
+from synth.reporting.read import RunFolder, open_run
 from synth.reporting.reviews import reviews
 from synth.reporting.safety import safety
 from synth.reporting.samples import samples
 from synth.reporting.scores import coverage, scores
-from synth.reporting.shape import Report
+from synth.reporting.shape import Made, Report
 from synth.reporting.texts import texts
 from synth.reporting.verdict import Parts, verdict
 
@@ -57,7 +58,16 @@ def _build(folder: Path) -> Report:
         verdict=verdict(parts),
         groups=samples(run, facts),
         marks=reviews(run, facts, losses),
+        made=_made(run),
         comparison=None,
         notes=run.notes,
         **parts._asdict(),
+    )
+
+
+def _made(run: RunFolder) -> Made:
+    return Made(
+        spec=spec_lines(run.spec) if run.spec else [],
+        templates=run.lock.get("template_hashes", {}),
+        versions=run.lock.get("versions", {}),
     )

@@ -67,6 +67,9 @@ def _figures(report: Report) -> Iterator[tuple[str, _Figure]]:
     yield "dollars a kept row", _Figure(usd / kept if usd and kept else None, -1, False)
     yield "tokens written a kept row", _Figure(tokens / kept if tokens and kept else None, -1, False)
     yield "share dropped as duplicates", _Figure(report.duplicates.share, -1, True)
+    for model in report.funnel.models:  # how fast a server was is no merit of the data
+        median = model.times.median if model.times else None
+        yield f"seconds of a request to {model.model} (median)", _Figure(median, 0, False)
     flagged = report.safety.flagged
     yield "share of kept rows with a flag", _Figure(flagged / kept if kept else None, -1, True)
     for histogram in report.scores.histograms:
@@ -81,4 +84,4 @@ def _figures(report: Report) -> Iterator[tuple[str, _Figure]]:
         yield f"{text.kind}: {_VARIETY[0]}", _Figure(text.distinct_2, 1, False)
         yield f"{text.kind}: {_VARIETY[1]}", _Figure(text.self_bleu, -1, False)
     for flag in report.safety.flags:
-        yield f"share flagged {flag.flag}", _Figure(flag.share, -1, True)
+        yield f"share flagged {flag.flag.replace('_', ' ')}", _Figure(flag.share, -1, True)

@@ -54,7 +54,7 @@ def histogram(figure: Histogram) -> Markup:
             shown = label.partition("–")[0] if every > 1 or step < 40 else label
             parts.append(f'<text x="{middle:.1f}" y="{_TOP + _HEIGHT + 15}" class="tick">{escape(shown)}</text>')
     parts.append(_rect("axis", 0, _TOP + _HEIGHT, _WIDTH, 0.5))
-    parts.append(f'<text x="0" y="11" class="top">{highest:,}</text>')
+    parts.append(f'<text x="0" y="11" class="top">{highest:,} {"row" if highest == 1 else "rows"}</text>')
     title = f"{figure.kind}: {figure.name}, {sum(counts):,} rows" + (
         f", mean {figure.mean:.1f}" if figure.mean is not None else ""
     )

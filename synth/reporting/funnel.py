@@ -2,7 +2,7 @@
 
 Each reason of a loss belongs to one stage, in this order, though a recipe may come to them in another: a question is
 compared with others before it is answered. So each stage's rows are those of the one before less what ended there, and
-the last are the kept ones. How long steps took is not told: a run folder holds no clock.
+the last are the kept ones.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from synth.rows import KINDS
 _UNREADABLE = {"content_filter", "empty", "length", "not_json", "refusal", "schema", "truncated"}
 _REPEATED = {"duplicate_id", "near_duplicate", "near_duplicate_question", "paraphrase"}
 _JUDGED = {"low_quality", "low_complexity", "not_verified", "tie", "unscored"}
+_Reason = tuple[str, str, str]
+"""(kind, step, reason)."""
 _NAMES = ("planned", "asked", "answered", "parsed", "made", "deduplicated", "judged", "kept")
 
 
@@ -53,15 +55,17 @@ def funnel(kinds: list[KindCount], losses: Losses, spent: Spent) -> Funnel:
     known = spent.journals > 0
     return Funnel(
         stages=_stages(kinds, losses),
-        losses=_most_first({(kind, step, reason): n for (kind, step, reason, _), n in losses.rows.items()}),
-        byproducts=_most_first(losses.byproducts),
+        losses=_most_first({(kind, step, reason): n for (kind, step, reason, _), n in losses.rows.items()}, losses),
+        byproducts=_most_first(losses.byproducts, losses),
         steps=spent.steps,
+        models=spent.models,
         requests=spent.requests if known else None,
         tokens_in=spent.tokens_in if known else None,
         tokens_out=spent.tokens_out if known else None,
         usd=spent.usd if known else None,
         lost_tokens=spent.lost_tokens if known else None,
         lost_usd=spent.lost_usd if known else None,
+        times=spent.times,
         journals=spent.journals,
     )
 
@@ -91,6 +95,9 @@ def _stage(step: str, reason: str) -> str:
     return "parsed" if reason in _UNREADABLE else "made"
 
 
-def _most_first(counts: dict[tuple[str, str, str], int] | Counter[tuple[str, str, str]]) -> list[Loss]:
+def _most_first(counts: dict[_Reason, int] | Counter[_Reason], losses: Losses) -> list[Loss]:
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return [Loss(kind=kind, step=step, reason=reason, count=n) for (kind, step, reason), n in ordered]
+    return [
+        Loss(kind=place[0], step=place[1], reason=place[2], count=n, examples=losses.examples.get(place, []))
+        for place, n in ordered
+    ]

@@ -8,23 +8,49 @@ note.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 from synth.journal_file import APPLICATION_ID, TOTALS
 from synth.reporting.read import RunFolder
-from synth.reporting.shape import StepCost
+from synth.reporting.shape import ModelCost, StepCost, Times
+from synth.reporting.times import times
 from synth.steps import STEPS
 
-_BY_STEP = """
-SELECT substr(step, 1, instr(step || '/', '/') - 1) AS name, role, model, COUNT(*), SUM(reask > 0),
+_NAME = "substr(step, 1, instr(step || '/', '/') - 1)"
+_BY_STEP = f"""
+SELECT {_NAME} AS name, role, model, COUNT(*), SUM(reask > 0),
   SUM(outcome <> 'ok'), SUM(requests), SUM(tokens_in), SUM(tokens_out), SUM(usd)
 FROM entries GROUP BY name, role, model ORDER BY name, role, model
 """
+# Bodies are JSON stored as bytes; a damaged one counts as empty. Seconds have three places, so that groups are few.
+_SECONDS = f"""
+SELECT {_NAME} AS name, model, json_extract(one.value, '$.seconds') AS seconds, COUNT(*)
+FROM entries, json_each(iif(json_valid(CAST(body AS TEXT)), CAST(body AS TEXT), '{{}}'), '$.attempts') AS one
+WHERE typeof(seconds) IN ('integer', 'real') AND json_extract(one.value, '$.arrived') IS NOT 0
+GROUP BY name, model, seconds
+"""
 _KEYS = 500  # in one statement
+
+
+class _Group(NamedTuple):
+    """The entries of one step that one model in one role answered."""
+
+    step: str
+    role: str
+    model: str
+    questions: int
+    reasked: int
+    failed: int
+    requests: int
+    tokens_in: int
+    tokens_out: int
+    usd: float
 
 
 @dataclass(slots=True)
@@ -32,6 +58,8 @@ class Spent:
     """What all processes of a run have asked and paid for."""
 
     steps: list[StepCost] = field(default_factory=list)
+    models: list[ModelCost] = field(default_factory=list)
+    times: Times | None = None
     journals: int = 0
     requests: int = 0
     tokens_in: int = 0
@@ -44,12 +72,13 @@ class Spent:
 def spent(run: RunFolder) -> Spent:
     """Sums over all journals that can be read."""
     sums = Spent()
-    groups: dict[str, list[tuple[object, ...]]] = {}
+    groups: list[_Group] = []
+    seconds: defaultdict[tuple[str, str], Counter[float]] = defaultdict(Counter)
     for path in _paths(run):
-        read = _query(run, path, [(_BY_STEP, ()), (TOTALS, ())])
+        read = _query(run, path, [(_BY_STEP, ()), (_SECONDS, ()), (TOTALS, ())])
         if read is None:
             continue
-        by_step, [(requests, _, _, _, tokens_in, tokens_out, _, lost_tokens, usd, lost_usd)] = read
+        by_step, by_seconds, [(requests, _, _, _, tokens_in, tokens_out, _, lost_tokens, usd, lost_usd)] = read
         sums.journals += 1
         sums.requests += int(requests)
         sums.tokens_in += int(tokens_in)
@@ -57,15 +86,27 @@ def spent(run: RunFolder) -> Spent:
         sums.usd += float(usd)
         sums.lost_tokens += int(lost_tokens)
         sums.lost_usd += float(lost_usd)
-        for name, *rest in by_step:
-            groups.setdefault(str(name), []).append(tuple(rest))
+        groups += map(_group, by_step)
+        for step, model, took, count in by_seconds:
+            seconds[str(step), str(model)][float(took)] += int(count)
     if not sums.journals:
-        run.note("No journal can be read: requests, tokens and money are not known.")
-    tokens = sum(int(str(row[6])) + int(str(row[7])) for rows in groups.values() for row in rows)
+        run.note("No journal can be read: requests, tokens, time and money are not known.")
+    tokens = sum(one.tokens_in + one.tokens_out for one in groups)
     order = {step: at for at, step in enumerate(STEPS)}
-    names = sorted(groups, key=lambda name: (order.get(name, len(order)), name))
-    sums.steps = [_step(name, groups[name], tokens) for name in names]
+    names = sorted({one.step for one in groups}, key=lambda name: (order.get(name, len(order)), name))
+    sums.steps = [_step([one for one in groups if one.step == name], seconds, tokens) for name in names]
+    models = sorted({one.model for one in groups})
+    sums.models = [_model([one for one in groups if one.model == name], seconds, tokens) for name in models]
+    sums.times = times(seconds.values())
     return sums
+
+
+def _group(row: tuple[str, ...]) -> _Group:
+    step, role, model, questions, reasked, failed, requests, tokens_in, tokens_out, usd = row
+    return _Group(
+        str(step), str(role), str(model), int(questions), int(reasked), int(failed), int(requests), int(tokens_in),
+        int(tokens_out), float(usd),
+    )  # fmt: skip
 
 
 def costs(run: RunFolder, keys: Collection[str]) -> dict[str, float]:
@@ -80,22 +121,49 @@ def costs(run: RunFolder, keys: Collection[str]) -> dict[str, float]:
     return found
 
 
-def _step(name: str, rows: Sequence[tuple[object, ...]], tokens: int) -> StepCost:
-    numbers = [[float(str(row[at])) for row in rows] for at in range(2, 9)]
-    questions, reasked, failed, requests, tokens_in, tokens_out, usd = map(sum, numbers)
+_Seconds = Mapping[tuple[str, str], Counter[float]]
+"""Requests by their seconds, by (step, model)."""
+
+
+def _step(groups: Sequence[_Group], seconds: _Seconds, tokens: int) -> StepCost:
+    step = groups[0].step
     return StepCost(
-        step=name,
-        role=", ".join(sorted({str(row[0]) for row in rows})),
-        model=", ".join(sorted({str(row[1]) for row in rows})),
-        questions=int(questions),
-        reasked=int(reasked),
-        failed=int(failed),
-        requests=int(requests),
-        tokens_in=int(tokens_in),
-        tokens_out=int(tokens_out),
-        usd=usd,
-        share=(tokens_in + tokens_out) / tokens if tokens else 0.0,
+        step=step,
+        role=_joined(one.role for one in groups),
+        model=_joined(one.model for one in groups),
+        questions=sum(one.questions for one in groups),
+        reasked=sum(one.reasked for one in groups),
+        failed=sum(one.failed for one in groups),
+        requests=sum(one.requests for one in groups),
+        tokens_in=sum(one.tokens_in for one in groups),
+        tokens_out=sum(one.tokens_out for one in groups),
+        usd=sum(one.usd for one in groups),
+        share=_share(groups, tokens),
+        times=times(counted for (name, _), counted in seconds.items() if name == step),
     )
+
+
+def _model(groups: Sequence[_Group], seconds: _Seconds, tokens: int) -> ModelCost:
+    model = groups[0].model
+    return ModelCost(
+        model=model,
+        role=_joined(one.role for one in groups),
+        questions=sum(one.questions for one in groups),
+        requests=sum(one.requests for one in groups),
+        tokens_in=sum(one.tokens_in for one in groups),
+        tokens_out=sum(one.tokens_out for one in groups),
+        usd=sum(one.usd for one in groups),
+        share=_share(groups, tokens),
+        times=times(counted for (_, name), counted in seconds.items() if name == model),
+    )
+
+
+def _joined(names: Iterable[str]) -> str:
+    return ", ".join(sorted(set(names)))
+
+
+def _share(groups: Sequence[_Group], tokens: int) -> float:
+    return sum(one.tokens_in + one.tokens_out for one in groups) / tokens if tokens else 0.0
 
 
 def _paths(run: RunFolder) -> Iterator[Path]:

@@ -1,18 +1,25 @@
-"""One pass over what did not make it: counts by reason, scores of dropped rows, who was a twin of whom.
+"""One pass over what did not make it: counts and examples by reason, scores of dropped rows, who was a twin of whom.
 
-Payloads are read for scores only and then forgotten; those that are shown are read once more by id.
+Payloads are read for scores and for the first examples and then forgotten; those that are compared word by word are
+read once more by id.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from synth.curate import STEP as CURATE
-from synth.reporting.facts import SCORES
+from synth.reporting.facts import EXAMPLES, SCORES
+from synth.reporting.pieces import cut
 from synth.reporting.read import Row, RunFolder, payload_of, rejected_batches
-from synth.rows import KINDS
+from synth.reporting.shape import LossExample
+from synth.rows import KINDS, TEXT_COLUMNS, dedup_text
+
+_DETAIL = 200  # characters
+_TEXT = 300
 
 TWINS = ("duplicate_id", "near_duplicate", "paraphrase")
 """Reasons of curation that name the kept row."""
@@ -37,6 +44,8 @@ class Losses:
     """By (kind, step, reason, status); kinds of rows alone."""
     byproducts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """By (kind, step, reason)."""
+    examples: dict[tuple[str, str, str], list[LossExample]] = field(default_factory=dict)
+    """The first of each (kind, step, reason)."""
     scores: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     """Scores of rows that curation dropped, by (kind, score)."""
     quality: dict[str, int] = field(default_factory=dict)
@@ -60,6 +69,9 @@ def gather_losses(run: RunFolder) -> Losses:
     losses = Losses()
     for batch in rejected_batches(run):
         for row in batch.to_pylist():
+            shown = losses.examples.setdefault((row["kind"], row["step"], row["reason"]), [])
+            if len(shown) < EXAMPLES:
+                shown.append(_example(row))
             if row["kind"] in KINDS:
                 _add(losses, row)
             else:
@@ -84,3 +96,15 @@ def _add(losses: Losses, row: Row) -> None:
             losses.scores.setdefault((row["kind"], score), []).append(value)
     if row["reason"] == "rejected_by_reviewer" and isinstance(value := payload.get("quality"), int):
         losses.quality[row["id"]] = value
+
+
+def _example(row: Row) -> LossExample:
+    payload = payload_of(row["payload"])
+    kind = row["kind"]
+    whole = kind in KINDS and all(payload.get(column) for column in TEXT_COLUMNS[kind])
+    text = dedup_text(kind, payload) if whole else "\n".join(f"{key}: {_said(one)}" for key, one in payload.items())
+    return LossExample(id=row["id"], detail=cut(row["detail"], _DETAIL), text=cut(text, _TEXT))
+
+
+def _said(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

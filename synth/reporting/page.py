@@ -34,7 +34,13 @@ def render(report: Report) -> str:
         keep_trailing_newline=True,
         finalize=_visible,
     )
-    environment.filters |= {"number": _number, "percent": _percent, "figure": _figure, "words": _words}
+    environment.filters |= {
+        "number": _number,
+        "percent": _percent,
+        "figure": _figure,
+        "short": _short,
+        "words": _words,
+    }
     environment.globals |= {"histogram": histogram, "share_bar": share_bar, "shade": _shade}
     style, script = ((FOLDER / name).read_text("utf-8") for name in ("report.css", "marks.js"))
     return environment.get_template("report.html.jinja").render(
@@ -70,6 +76,11 @@ def _percent(value: float | None) -> str:
 
 def _figure(value: float | None, places: int = 2) -> str:
     return "–" if value is None else f"{value:,.{places}f}"
+
+
+def _short(value: float | None) -> str:
+    """Two places, and none where they would be noughts."""
+    return _figure(value).removesuffix(".00")
 
 
 def _words(name: str | None) -> str:

@@ -93,7 +93,9 @@ def _sample(kind: str, row: Row, known: dict[str, float], passages: dict[str, st
         chosen=_side(row, "chosen") if kind == "preference" else [],
         rejected=_side(row, "rejected") if kind == "preference" else [],
         case=case_lines(row["case"]) if kind == "dialogue" else [],
-        persona=[cut(f"{k}: {v}", 200) for k, v in traits(row["persona"]).items()] if kind == "dialogue" else [],
+        persona=[cut(f"{k.replace('_', ' ')}: {v}", 200) for k, v in traits(row["persona"]).items()]
+        if kind == "dialogue"
+        else [],
         seed=passages.get(row["seed_id"]),
         provenance=_provenance(row, known),
     )

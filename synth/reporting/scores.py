@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _MOST = {"quality": 10, "complexity": 10, "relevance": 6}
 _SHOWN = 40
+_DEPARTMENTS = 8
 BANDS = (("easy (1–3)", 1, 3), ("middling (4–7)", 4, 7), ("hard (8–10)", 8, 10))
 """Difficulty: name, lowest and highest complexity."""
 
@@ -45,6 +46,7 @@ def scores(facts: Facts, losses: Losses) -> Scores:
             if one.rows
         ],
         grids=_grids(facts.frame),
+        departments=_departments(facts.frame),
     )
 
 
@@ -53,12 +55,8 @@ def _grids(frame: pd.DataFrame) -> list[Grid]:
 
     scored = frame.dropna(subset=["quality"])
     grids = []
-    both = scored.dropna(subset=["complexity"])
-    if len(both):
-        table = pd.crosstab(both["quality"].astype(int), both["complexity"].astype(int))
-        tens = range(1, 11)
-        table = table.reindex(index=tens[::-1], columns=tens, fill_value=0)
-        grids.append(_grid("quality (rows) by complexity (columns)", table))
+    if len(both := scored.dropna(subset=["complexity"])):
+        grids.append(_two_scores("quality (rows) by complexity (columns)", both))
     placed = scored.assign(place=scored["department"].fillna("none"))
     if len(placed):
         table = pd.crosstab(placed["place"], placed["quality"].astype(int)).reindex(columns=range(1, 11), fill_value=0)
@@ -66,6 +64,22 @@ def _grids(frame: pd.DataFrame) -> list[Grid]:
         order = sorted(table.index, key=lambda name: (-sums[name], name))[:_SHOWN]
         grids.append(_grid("department (rows) by quality (columns)", table.loc[order]))
     return grids
+
+
+def _departments(frame: pd.DataFrame) -> list[Grid]:
+    both = frame.dropna(subset=["quality", "complexity", "department"])
+    counts = both["department"].value_counts()
+    names = sorted(counts.index, key=lambda name: (-counts[name], name))[:_DEPARTMENTS] if len(counts) > 1 else []
+    return [_two_scores(str(name), both[both["department"] == name]) for name in names]
+
+
+def _two_scores(name: str, rows: pd.DataFrame) -> Grid:
+    """Quality downwards from 10 to 1, complexity from left to right."""
+    import pandas as pd
+
+    tens = range(1, 11)
+    table = pd.crosstab(rows["quality"].astype(int), rows["complexity"].astype(int))
+    return _grid(name, table.reindex(index=tens[::-1], columns=tens, fill_value=0))
 
 
 def _grid(name: str, table: pd.DataFrame) -> Grid:

@@ -3,7 +3,7 @@
 Counts are rows unless their docstring says otherwise, shares go from 0 to 1, money is US dollars. None means "not
 known from this folder", never zero. Texts that models wrote are cut where a docstring says so, and hold no
 markup of ours: a marked sentence is a :class:`Piece` of its own.
-There is no clock in it: equal folders give equal reports.
+There is no clock in it but the seconds that the journals hold: equal folders give equal reports.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from synth.reporting.shape_numbers import (
     KindCount,
     Line,
     Loss,
+    LossExample,
+    ModelCost,
     Phrase,
     Place,
     Quota,
@@ -27,6 +29,8 @@ from synth.reporting.shape_numbers import (
     Stage,
     StepCost,
     Texts,
+    Times,
+    Topic,
 )
 from synth.reporting.shape_rows import (
     Bubble,
@@ -63,7 +67,10 @@ __all__ = [
     "KindCount",
     "Line",
     "Loss",
+    "LossExample",
+    "Made",
     "Marks",
+    "ModelCost",
     "Pairs",
     "Phrase",
     "Piece",
@@ -78,6 +85,8 @@ __all__ = [
     "Stage",
     "StepCost",
     "Texts",
+    "Times",
+    "Topic",
     "Twin",
 ]
 
@@ -103,6 +112,17 @@ class Comparison(Shape):
     same_spec: bool
     """Whether both have the same fingerprint."""
     changes: list[Change]
+
+
+class Made(Shape):
+    """What the run was made with, as ``spec.lock.yaml`` has it; empty without it."""
+
+    spec: list[str]
+    """The keys of the spec that decide what rows are, a line of YAML each; no servers, keys or folders."""
+    templates: dict[str, str]
+    """SHA-256 of what models were asked with, by template."""
+    versions: dict[str, str]
+    """Packages that decide the bytes of the export."""
 
 
 class Report(Shape):
@@ -132,5 +152,6 @@ class Report(Shape):
     groups: list[Group]
     marks: Marks | None
     """None where nobody has marked rows."""
+    made: Made
     comparison: Comparison | None
     """None where the report is on one run."""

@@ -38,6 +38,16 @@ class KindCount(Shape):
     """Not asked for yet."""
 
 
+class LossExample(Shape):
+    """One thing that was lost."""
+
+    id: str
+    detail: str
+    """What was said about it, at most 200 characters."""
+    text: str
+    """The beginning of what was lost, at most 300 characters; empty where nothing is left of it."""
+
+
 class Loss(Shape):
     """Rows lost for one reason."""
 
@@ -46,6 +56,8 @@ class Loss(Shape):
     """Where it happened: a question's name, or ``curation``."""
     reason: str
     count: int
+    examples: list[LossExample]
+    """The first three."""
 
 
 class Stage(Shape):
@@ -58,6 +70,38 @@ class Stage(Shape):
     """The same for all kinds together."""
     lost: int
     """Rows that ended here."""
+
+
+class Times(Shape):
+    """How long requests took, from sending to the last byte or the failure; waits in line and pauses are left out.
+
+    Requests run side by side, so that their sum is no time of a clock on the wall.
+    """
+
+    requests: int
+    """Requests whose time is known: those of the Batch API and of older journals have none."""
+    seconds: float
+    """Of all of them together."""
+    median: float
+    p95: float
+    """Seconds within which 95 of 100 requests were done."""
+
+
+class ModelCost(Shape):
+    """What one model was asked for in all processes of the run: the sums of :class:`StepCost` by model."""
+
+    model: str
+    """As declared in the spec."""
+    role: str
+    """Several are joined by commas."""
+    questions: int
+    requests: int
+    tokens_in: int
+    tokens_out: int
+    usd: float
+    share: float
+    """Of all tokens of the run."""
+    times: Times | None
 
 
 class StepCost(Shape):
@@ -80,6 +124,8 @@ class StepCost(Shape):
     usd: float
     share: float
     """Of all tokens of the run."""
+    times: Times | None
+    """None where no time is known."""
 
 
 class Funnel(Shape):
@@ -92,6 +138,8 @@ class Funnel(Shape):
     """What was dropped on the way and was no planned row: seeds, questions, chains; ``kind`` says which."""
     steps: list[StepCost]
     """In the order in which recipes ask; empty without journals."""
+    models: list[ModelCost]
+    """By name; empty without journals."""
     requests: int | None
     """All requests, retries included; None without journals."""
     tokens_in: int | None
@@ -100,6 +148,8 @@ class Funnel(Shape):
     lost_tokens: int | None
     """Tokens at most that may have been billed without a reply of use; in no other sum."""
     lost_usd: float | None
+    times: Times | None
+    """Of all requests of questions that stand in the journals; None where no time is known."""
     journals: int
     """Journal files that could be read."""
 
@@ -152,6 +202,8 @@ class Scores(Shape):
     agreement: list[Agreement]
     grids: list[Grid]
     """Quality against complexity, and quality by department."""
+    departments: list[Grid]
+    """Quality against complexity within each of the eight largest departments; empty where there is one alone."""
 
 
 class Place(Shape):
@@ -199,6 +251,16 @@ class Phrase(Shape):
     """Of the rows looked at."""
 
 
+class Topic(Shape):
+    """A cluster of texts that mean similar things. It has no name: the text nearest to its middle stands for it."""
+
+    rows: int
+    share: float
+    """Of the sample."""
+    text: str
+    """The beginning of that text, at most 200 characters."""
+
+
 class Texts(Shape):
     """How the texts of one kind are written: what a model is to learn, so of a dialogue the doctor's side."""
 
@@ -234,4 +296,8 @@ class Texts(Shape):
     vendi: float | None
     """How many different texts the sample is worth; needs the spec's encoder."""
     evenness: float | None
-    """How evenly the sample fills clusters of meaning, 0 to 1; needs the spec's encoder."""
+    """How evenly the sample fills clusters of meaning, 0 to 1; needs the spec's encoder, and 10 rows."""
+    clusters: int
+    """Clusters of meaning that the sample was cut into: one for five rows, 20 at most; 0 without an encoder."""
+    topics: list[Topic]
+    """The largest of these clusters, eight at most."""

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from filters.clusters import cluster
+from filters.clusters import Clusters, cluster
 from filters.language import language
 from filters.metrics import diversity
 from filters.phrases import refusal, stock_phrase
@@ -18,7 +18,7 @@ from filters.semantic import Embed
 from synth.reporting.facts import Facts
 from synth.reporting.pieces import cut
 from synth.reporting.read import RunFolder
-from synth.reporting.shape import Phrase, Texts
+from synth.reporting.shape import Phrase, Texts, Topic
 from synth.reporting.tallies import spans
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ DIVERSE = 300
 """Texts that the figures of variety rest on."""
 LANGUAGES = 300
 CLUSTERS = 20
+ROWS_A_CLUSTER = 5
 _SHOWN = 8
+_TOPIC = 200  # characters
 
 
 def texts(run: RunFolder, facts: Facts) -> list[Texts]:
@@ -49,11 +51,14 @@ def _of_kind(run: RunFolder, kind: str, rows: pd.DataFrame, facts: Facts, embed:
     vectors = embed(joined) if embed is not None and len(joined) > 1 else None
     openings = Counter(str(opening) for opening in rows["opening"] if opening)
     top = _phrases(openings, len(rows))
-    varied = None
+    varied: float | None = None
+    clusters: Clusters | None = None
     if vectors is not None:
         from filters.metrics import vendi
 
         varied = vendi(vectors)
+        if (many := min(CLUSTERS, len(joined) // ROWS_A_CLUSTER)) > 1:  # fewer rows are as even as one likes
+            clusters = cluster(vectors, many, run.seed)
     return Texts(
         kind=kind,
         rows=len(rows),
@@ -73,8 +78,23 @@ def _of_kind(run: RunFolder, kind: str, rows: pd.DataFrame, facts: Facts, embed:
         compression=figures.compression_ratio,
         diversity_rows=figures.texts,
         vendi=varied,
-        evenness=cluster(vectors, CLUSTERS, run.seed).evenness if vectors is not None else None,
+        evenness=clusters.evenness if clusters else None,
+        clusters=len(clusters.sizes) if clusters else 0,
+        topics=_topics(clusters, joined) if clusters else [],
     )
+
+
+def _topics(found: Clusters, sample: Sequence[str]) -> list[Topic]:
+    largest = sorted(range(len(found.sizes)), key=lambda place: (-int(found.sizes[place]), place))[:_SHOWN]
+    return [
+        Topic(
+            rows=int(found.sizes[place]),
+            share=int(found.sizes[place]) / len(sample),
+            text=cut(" ".join(sample[found.typical[place]].split()), _TOPIC),
+        )
+        for place in largest
+        if found.typical[place] >= 0
+    ]
 
 
 def _phrases(counts: Counter[str], rows: int) -> list[Phrase]:
@@ -100,9 +120,9 @@ def _encoder(run: RunFolder) -> Embed | None:
     if name is None:
         return None
     try:
-        from filters.semantic import Encoder
+        from filters.semantic import Encoder, encoder_model
 
-        return Encoder(name)
+        return Encoder(encoder_model(name))
     except Exception as error:  # the loaders raise many types; a report goes on without them
         reason = " ".join(str(error).split())[:160]
         run.note(f"The encoder {name} cannot be loaded ({reason}): meanings are not compared.")

@@ -238,6 +238,7 @@ def test_an_output_that_cannot_be_written(spec: Path, at: str) -> None:
         (["--spec", "SPEC", "--limit", "-3"], r"--limit: must be 1 or more"),
         (["--spec", "SPEC", "--limit", "few"], r"--limit: invalid int value: 'few'"),
         (["--spec", "SPEC", "--runner", "slurm"], r"--runner: invalid choice: 'slurm'"),
+        (["--spec", "SPEC", "--address", "auto"], r"--address: is that of a Ray cluster; add --runner ray"),
         (["--spec", "SPEC", "--limt", "3"], r"unrecognized arguments: --limt"),
         ([], r"--spec is missing"),
     ],
@@ -484,7 +485,8 @@ def test_two_halves_at_the_same_time_and_an_export_are_one_run(tmp_path: Path, f
         halves = [start(*common, "--shard", part) for part in ("1/2", "2/2")]
         for ended in [finish(half) for half in halves]:
             assert ended.code == 0, ended
-            assert "1 of 2 shards are staged" in ended.out
+            assert re.search(r"--shard [12]/2: its 1 of 2 shards are staged, [12] of all parts so far", ended.out)
+        assert "2 of all parts so far" in generate(*common, "--shard", "1/2").out
         assert not (tmp_path / "run" / "export").exists()
         sent = hits(server)
         assert sent == server.stats()["distinct"]
@@ -556,6 +558,25 @@ def test_bad_seeds_are_told_but_not_all_of_them(spec: Path) -> None:
     assert ran.code == 0, ran
     assert ran.err.count("seed rejected: ") == 5
     assert "and 2 more seeds rejected; rejected/ lists them" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("licence", "warning"),
+    [
+        ("cc-by4.0", "3 seeds under 'cc-by4.0', a licence not known here: did you mean cc-by-4.0?"),
+        ("House rules", "3 seeds under 'House rules', a licence not known here: write `other: House rules`"),
+        ("other: House rules", None),
+        ("CC BY 4.0", None),
+        ("unknown", None),
+    ],
+)
+def test_licences_of_seeds_that_nobody_knows_are_told(spec: Path, licence: str, warning: str | None) -> None:
+    source = spec.parent / "seeds.jsonl"
+    rows = [json.loads(line) | {"license": licence} for line in SEEDS.read_text().splitlines()]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows[:3]))
+    ran = generate("--spec", spec, "--out", spec.parent / "run", "--set", f"seeds.source={source}")
+    assert ran.code == 0, ran
+    assert (warning in ran.err) if warning else ("licence" not in ran.err)
 
 
 # A changed spec

@@ -109,6 +109,44 @@ def test_marks_outlive_the_run_they_came_with(server: FaultServer, tmp_path: Pat
     assert data_files(run) == marked
 
 
+def test_marks_on_rows_that_are_not_there(server: FaultServer, tmp_path: Path) -> None:
+    """Some: one line names the first. All: refused. A dry run says and refuses the same, and takes nothing over."""
+    spec, run = write_spec(tmp_path, server.url), tmp_path / "run"
+    assert generate("--spec", spec, "--out", run).code == 0
+    before, sent = data_files(run), hits(server)
+    kept, lost = ids_of(run / "export"), ids_of(run / "rejected")
+    known: list[dict[str, object]] = [{"id": kept[0], "mark": "keep"}, {"id": lost[0], "mark": "reject"}]
+    strange: list[dict[str, object]] = [{"id": "f" * 32, "mark": "reject"}, {"id": "e" * 32, "mark": "keep"}]
+    some = write_marks(tmp_path / "some.jsonl", strange[0], *known, strange[1])
+    none = write_marks(tmp_path / "none.jsonl", *strange)
+    said = f"{some}: 2 marks apply: 1 keep, 1 reject; 2 name no row of {run}, the first {'f' * 32}"
+    trial = generate("--spec", spec, "--out", run, "--marks", some, "--dry-run")
+    assert (trial.code, trial.out.splitlines()[-1], trial.err) == (0, said, "")
+    for more in (["--dry-run"], []):
+        refused = generate("--spec", spec, "--out", run, "--marks", none, *more)
+        assert (refused.code, len(refused.complaints)) == (2, 1)
+        assert f"none of its 2 marks names a row of {run}, for example {'f' * 32}" in refused.err
+    assert not (run / "marks.jsonl").exists()
+    assert data_files(run) == before
+    real = generate("--spec", spec, "--out", run, "--marks", some)
+    assert (real.code, real.complaints[0]) == (0, said)
+    assert hits(server) == sent
+    assert len(marks_of(run)) == 4
+
+
+def ids_of(folder: Path) -> list[str]:
+    return [row for path in sorted(folder.rglob("*.parquet")) for row in pq.read_table(path)["id"].to_pylist()]
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]], ids=["run", "dry run"])
+def test_damaged_marks_name_their_line(server: FaultServer, tmp_path: Path, more: list[str]) -> None:
+    path = write_marks(tmp_path / "m.jsonl", {"id": "a", "mark": "keep"}, {"id": "b", "mark": "perhaps"})
+    ran = generate("--spec", write_spec(tmp_path, server.url), "--out", tmp_path / "run", "--marks", path, *more)
+    assert (ran.code, len(ran.complaints)) == (2, 1)
+    assert f"{path}:2: mark must be keep or reject" in ran.err
+    assert not (tmp_path / "run").exists()
+
+
 def test_marks_that_cannot_be_read_stop_the_run_before_anything_is_sent(server: FaultServer, tmp_path: Path) -> None:
     sent = hits(server)
     ran = generate("--spec", write_spec(tmp_path, server.url), "--out", tmp_path / "run", "--marks", tmp_path / "none")

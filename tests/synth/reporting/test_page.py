@@ -32,7 +32,7 @@ HOSTILE = [
     "turned \u202e round \u2066 about \x07 \x1b[31m",
     "</details></article></main><h1>Owned</h1>",
 ]
-OURS = """html head meta title style body div nav ol li a main header h1 h2 h3 h4 p strong section dl dt dd table
+OURS = """html head meta title style body div nav ol li a main header h1 h2 h3 h4 p pre strong section dl dt dd table
     caption thead tbody tfoot tr th td svg g rect text figure figcaption details summary span blockquote mark ins del
     article fieldset label input ul code button footer script br"""
 TAGS = set(OURS.split())

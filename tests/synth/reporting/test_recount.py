@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
 from synth.report import write_report
 from tests.synth.factories import make_row
@@ -64,6 +65,42 @@ def test_losses(report: dict[str, Any], gone: pd.DataFrame) -> None:
     counted = gone.groupby(["kind", "step", "reason"]).size().to_dict()
     losses = [*report["funnel"]["losses"], *report["funnel"]["byproducts"]]
     assert {(one["kind"], one["step"], one["reason"]): one["count"] for one in losses} == counted
+
+
+def test_examples_of_losses(report: dict[str, Any], gone: pd.DataFrame) -> None:
+    by_id = gone.fillna({"payload": "{}", "detail": ""}).drop_duplicates("id").set_index("id")
+    for one in [*report["funnel"]["losses"], *report["funnel"]["byproducts"]]:
+        assert len(one["examples"]) == min(3, one["count"])
+        for example in one["examples"]:
+            row = by_id.loc[example["id"]]
+            assert (row["kind"], row["step"], row["reason"]) == (one["kind"], one["step"], one["reason"])
+            assert row["detail"].startswith(example["detail"].removesuffix("…"))
+            said = words(str(json.loads(row["payload"])))
+            assert bool(example["text"]) == bool(said)
+
+
+def test_departments(report: dict[str, Any], kept: pd.DataFrame) -> None:
+    """Quality by complexity in each of the largest departments."""
+    both = kept.dropna(subset=["quality", "complexity", "department"])
+    largest = both["department"].value_counts()
+    shown = [grid["name"] for grid in report["scores"]["departments"]]
+    assert len(shown) == min(8, len(largest)) > 1
+    assert [largest[name] for name in shown] == sorted(largest, reverse=True)[:8]
+    for grid in report["scores"]["departments"]:
+        rows = both[both["department"] == grid["name"]]
+        for quality, counts in zip(grid["rows"], grid["counts"], strict=True):
+            same = rows[rows["quality"] == int(quality)]["complexity"]
+            assert counts == [int((same == int(column)).sum()) for column in grid["columns"]]
+
+
+def test_what_it_was_made_with(report: dict[str, Any], finished: Path) -> None:
+    lock = yaml.safe_load((finished / "spec.lock.yaml").read_text("utf-8"))
+    assert report["made"]["versions"] == lock["versions"]
+    assert report["made"]["templates"] == lock["template_hashes"]
+    spec = yaml.safe_load("\n".join(report["made"]["spec"]))
+    assert spec["seed"] == lock["spec"]["seed"]
+    assert spec["produce"]["dialogues"]["max_turns"] == lock["spec"]["produce"]["dialogues"]["max_turns"]
+    assert "base_url" not in str(spec)
 
 
 @pytest.mark.parametrize("score", SCORES)
