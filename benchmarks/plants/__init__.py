@@ -2,7 +2,7 @@
 
 ``<set>/bases_*.yaml`` hold clean consultations, ``<set>/plants_*.yaml`` what was changed in one of them, by flag, and
 so the turn where the flag is due. They were written from the definitions of the flags, without a look at the rules or
-their word lists. The sets share no base; ``second`` and ``third`` are for a last look only. A mistake in a file is an
+their word lists. The sets share no base; each later one is for a last look only. A mistake in a file is an
 AssertionError that names the plant. This does not play anything: that is :mod:`benchmarks.scripted`.
 """
 
@@ -19,7 +19,7 @@ import yaml
 from filters.consultation_checks import FLAGS
 
 HERE = Path(__file__).parent
-SETS = ("first", "second", "third")
+SETS = ("first", "second", "third", "fourth", "fifth")
 ALIKE = ({"invented_finding", "result_without_examination"},)
 """Flags of which either may be raised where the other is planted: no false alarm, and not found either."""
 
