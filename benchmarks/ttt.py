@@ -46,7 +46,7 @@ NEW_TOKENS = 256
 QUESTIONS = 8
 ROUNDS = 3
 PADDED = 6144
-LORA = "lora={r: 16, lora_alpha: 32, lora_dropout: 0.0}"
+LORA = "lora={r: 8, lora_alpha: 16, lora_dropout: 0.0}"
 
 
 def learner(pool: Path, work: Path, *changes: str) -> Any:

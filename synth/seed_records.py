@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from filters.readers import BenchmarkError, Case, Item, read_cases, read_items
+from filters.readers import BenchmarkError, Case, Item, OtherKind, read_cases, read_items
 from filters.text import storable
 from synth.errors import UserError
 from synth.seed_files import source_name
@@ -52,6 +52,9 @@ def record_rows(spec: SeedsSpec) -> Iterator[Row | BadRow]:
                 origin = f"{record.benchmark}/{source_name(spec.source)}"
                 fields = {"id": record.id, "text": text, "license": record.licence, "source": origin}
                 yield Row(number, {**fields, "record": record})
+    except OtherKind as error:
+        other = "items" if spec.kind == "cases" else "cases"
+        raise UserError(f"seeds.source: {error}: set `kind: {other}` under seeds, or name another file") from None
     except BenchmarkError as error:
         raise UserError(f"seeds.source: {error}") from None
 

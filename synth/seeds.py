@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from typing import Any
 from filters.readers import Case, Item
 from filters.text import storable
 from synth.errors import UserError
+from synth.licence_names import is_licence, nearest_licence
 from synth.seed_files import missing_field, read_rows, source_name, unit
 from synth.seed_lines import PAYLOAD_LIMIT, BadRow, Row, damage_hint
 from synth.seed_records import RECORD_FIELDS, record_rows
@@ -35,6 +36,8 @@ from synth.tokens import cut_to_tokens, estimate_tokens
 
 _DUPLICATES_SHOWN = 10
 _FIELDS_SHOWN = 50
+_LICENCES_COUNTED = 100
+_LICENCE_FIELD = SeedsSpec.model_fields["license"].default
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +83,16 @@ class SeedPlan:
     bad_count: int
     tokens: int
     digest: str
+    licences: Mapping[str, int]
+    """Seeds by what their licence field says, of the first hundred different names."""
 
 
 def plan_seeds(spec: SeedsSpec, *, max_bad: int = 1000) -> SeedPlan:
     """Read the source once, up to ``spec.limit`` seeds, and return what is in it; keep ``max_bad`` bad rows at most.
 
     Raises :class:`UserError` for a source that is not there or cannot be read, a text or id field that no row has,
-    ids that stand more than once (with their lines) and a source without any usable seed.
+    ids that stand more than once (with their lines), a source without any usable seed, and a licence field that the
+    spec names and no seed has.
     """
     count = tokens = 0
     bad: list[BadSeed] = []
@@ -94,6 +100,7 @@ def plan_seeds(spec: SeedsSpec, *, max_bad: int = 1000) -> SeedPlan:
     repeated: dict[str, list[int]] = {}
     repeats = 0
     lines: dict[bytes, int] = {}
+    licences: Counter[str] = Counter()
     digest = hashlib.sha256()
     rows = _Rows(spec)
     for line, found in rows.scan():
@@ -111,6 +118,8 @@ def plan_seeds(spec: SeedsSpec, *, max_bad: int = 1000) -> SeedPlan:
                 break
         text = cut_to_tokens(found.text, spec.max_tokens)
         count += 1
+        if found.license in licences or len(licences) < _LICENCES_COUNTED:
+            licences[found.license] += 1
         tokens += estimate_tokens(text)
         _add(digest, "seed", found.id, text, found.source, found.license)
         if found.record is not None:
@@ -119,7 +128,9 @@ def plan_seeds(spec: SeedsSpec, *, max_bad: int = 1000) -> SeedPlan:
         raise _repeated_ids(spec, repeated)
     if not count:
         raise _no_seed(spec, bad, reasons, rows.fields)
-    return SeedPlan(count, bad, reasons.total(), tokens, digest.hexdigest())
+    if spec.kind == "passages" and spec.license not in (None, _LICENCE_FIELD) and not rows.licensed:
+        raise _no_licence_field(spec)
+    return SeedPlan(count, bad, reasons.total(), tokens, digest.hexdigest(), licences)
 
 
 def read_seeds(spec: SeedsSpec, start: int = 0, stop: int | None = None) -> Iterator[Seed]:
@@ -149,6 +160,8 @@ class _Rows:
         self._texts: dict[bytes, int] = {}
         self.fields: dict[str, None] = {}
         """Fields of rows that were refused before the first seed, in the order seen."""
+        self.licensed = False
+        """Whether a row has had the licence field."""
 
     def scan(self) -> Iterator[tuple[int, Seed | BadSeed]]:
         """Yield (line, seed or bad seed), stopping at the limit. Texts are not cut yet."""
@@ -174,12 +187,13 @@ class _Rows:
             seed_id = seed_id or hashlib.sha256(text.encode()).hexdigest()[:16]
             first = self._texts.setdefault(_short_hash(text), row.line)
             if first != row.line:
-                problem = ("duplicate_text", f"the same text as in {unit(spec.source)} {first}")
+                problem = ("duplicate_text", f"the same text as in {_unit(spec)} {first}")
         problem = problem or id_problem
         if problem:
             payload = json.dumps(fields, ensure_ascii=False, default=str)[:PAYLOAD_LIMIT]
             return BadSeed(row.line, seed_id, *problem, storable(payload))
         assert seed_id is not None
+        self.licensed = self.licensed or spec.license in fields
         origin, licence = _name(spec.origin, fields, self._origin), _name(spec.license, fields, "unknown")
         return Seed(index, seed_id, text, origin, licence, record)
 
@@ -223,14 +237,33 @@ def _short_hash(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
+def _unit(spec: SeedsSpec) -> str:
+    return unit(spec.source) if spec.kind == "passages" else "record"
+
+
 def _repeated_ids(spec: SeedsSpec, repeated: dict[str, list[int]]) -> UserError:
     shown = ", ".join(
-        f"`{seed_id[:80]}` ({unit(spec.source)}s {', '.join(map(str, lines))})" for seed_id, lines in repeated.items()
+        f"`{seed_id[:80]}` ({_unit(spec)}s {', '.join(map(str, lines))})" for seed_id, lines in repeated.items()
     )
+    if spec.kind != "passages":  # those that are equal in the file are numbered when they are read
+        return UserError(
+            f"seeds.source: ids of {spec.source} become equal when what cannot be stored is left out: {shown}; give"
+            " each record an id of its own, or none: it then comes from what the record holds"
+        )
     return UserError(
         f"seeds.id: ids stand more than once in {spec.source}: {shown}; make them unique, or set `id: null` to derive"
         " ids from the texts"
     )
+
+
+def _no_licence_field(spec: SeedsSpec) -> UserError:
+    """``seeds.license`` names a field; the likeliest mistake is a licence in its place."""
+    assert spec.license is not None
+    mend = "name the field that holds the licence of each row, or leave seeds.license out"
+    if is_licence(spec.license) or nearest_licence(spec.license):
+        name = spec.license if is_licence(spec.license) else nearest_licence(spec.license)
+        mend = f"it names a field: write `license: {name}` into the rows (that of what you make stands above `seeds:`)"
+    return UserError(f"seeds.license: no row of {spec.source} has a field `{spec.license}`; {mend}")
 
 
 def _no_seed(spec: SeedsSpec, bad: list[BadSeed], reasons: Counter[str], fields: dict[str, None]) -> UserError:
@@ -241,8 +274,8 @@ def _no_seed(spec: SeedsSpec, bad: list[BadSeed], reasons: Counter[str], fields:
         if fields and field is not None and field not in fields:
             return missing_field(key, field, list(fields), spec.source)
     counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-    first = "; ".join(f"{unit(spec.source)} {one.line}: {one.reason}: {one.detail}" for one in bad[:3])
-    hint = damage_hint(Path(spec.source)) if unit(spec.source) == "line" else ""
+    first = "; ".join(f"{_unit(spec)} {one.line}: {one.reason}: {one.detail}" for one in bad[:3])
+    hint = damage_hint(Path(spec.source)) if _unit(spec) == "line" else ""
     return UserError(
         f"seeds.source: no usable seed in {spec.source}: all rows refused ({counts}); {first}{hint and '; ' + hint}"
     )

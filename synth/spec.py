@@ -41,6 +41,7 @@ STEPS = (
     "diagnosis",
     "judge_dialogue",
     "judge_turn",
+    "review_dialogue",
     "rubric_write",
     "rubric_judge",
 )
@@ -62,7 +63,8 @@ class SeedsSpec(Model):
     id: str | None = "id"
     """Field that holds a unique id; null: the id is derived from the text."""
     license: str | None = "license"
-    """Field that names the licence of each passage; rows without one are marked ``unknown``."""
+    """Field that names the licence of each passage; rows without one are marked ``unknown``. A name that is no known
+    identifier is warned of; a licence that has none is written ``other: its name``."""
     origin: str | None = "source"
     """Field that says where a passage comes from (a name or URL); becomes the column ``source``."""
     max_tokens: Annotated[int, Field(ge=32)] = 6000
@@ -128,6 +130,8 @@ class Dialogues(Model):
     """YAML file with weights of the patients' traits."""
     rubric: RubricSpec | None = RubricSpec()
     """What each consultation is graded by; null turns grading off."""
+    review: bool = False
+    """Let the judge look, once a consultation, for the faults that need meaning; it sees the case as well."""
 
 
 Origin = Literal["reasoning_over_answer", "reward", "verified_over_unverified", "dialogue_outcome"]
@@ -186,7 +190,7 @@ class Spec(Model):
     language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")] = "en"
     """BCP 47 code of what models write; handed to every template."""
     license: str | None = None
-    """Licence of the data set as a Hub identifier (``cc-by-4.0``)."""
+    """Licence of the data set as a Hub identifier (``cc-by-4.0``); ``other`` for one that has none."""
     shard_size: Annotated[int, Field(ge=1, le=1_000_000)] = 2000
     """Seeds in a shard: the unit of memory, journals and staged output."""
     seeds: SeedsSpec

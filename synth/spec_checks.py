@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from filters.near_duplicates import choose_bands, lowest_threshold
+from synth.licence_names import OTHER, nearest_licence
+from synth.publishing.licences import TERMS
 from synth.spec import ROLES, Preferences, Produce, Spec
 from synth.spec_errors import SECRET
 from synth.spec_models import RemoteModel, VllmModel
@@ -34,6 +36,7 @@ _NAMED = (*ROLES, "reward")
 def check(spec: Spec) -> list[Finding]:
     """Return everything wrong with a spec whose fields are valid one by one; an empty list when nothing is."""
     return [
+        *_licence(spec),
         *_produce(spec),
         *check_reasoning(spec),
         *_dedup(spec),
@@ -44,6 +47,12 @@ def check(spec: Spec) -> list[Finding]:
         *_endpoints(spec),
         *_secrets(spec.model_dump(mode="json", by_alias=True), ()),
     ]
+
+
+def _licence(spec: Spec) -> Iterator[Finding]:
+    near = nearest_licence(spec.license) if spec.license is not None else ""
+    if near and spec.license not in TERMS:
+        yield Finding(("license",), f"is no licence identifier; did you mean {near}? Write `{OTHER}` for one without")
 
 
 def _produce(spec: Spec) -> Iterator[Finding]:

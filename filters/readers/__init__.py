@@ -31,9 +31,9 @@ from typing import TypeVar
 
 from filters.readers import cases, exams
 from filters.readers.files import Record, benchmark_files, licence_of, records, split_of
-from filters.readers.items import BenchmarkError, Case, Item, Origin
+from filters.readers.items import BenchmarkError, Case, Item, Origin, OtherKind
 
-__all__ = ["BenchmarkError", "Case", "Item", "read_benchmark", "read_cases", "read_items"]
+__all__ = ["BenchmarkError", "Case", "Item", "OtherKind", "read_benchmark", "read_cases", "read_items"]
 
 _Found = TypeVar("_Found", Item, Case)
 _Convert = Callable[[exams.Record, Origin], Item | Case]
@@ -52,6 +52,8 @@ _FORMATS: tuple[tuple[frozenset[str], _Convert, str], ...] = (
     (frozenset({"question", "options", "answer_idx"}), exams.medqa, "mit"),
 )
 _DECISIONS = {"yes", "no", "maybe"}
+_LONGEST_REASON = 300
+"""Characters of what a record is refused for; it may quote the record."""
 _ANSWER_KEY = "test_ground_truth.json"
 
 
@@ -68,8 +70,12 @@ def read_benchmark(path: str | Path) -> Iterator[Item | Case]:
     files = benchmark_files(Path(path))
     for file in files:
         for found in _read_file(file, passes_keys=len(files) > 1):
-            taken[found.id] = number = taken.get(found.id, 0) + 1
-            yield found if number == 1 else _renamed(found, f"{found.id}#{number}")
+            name = found.id
+            while name in taken:  # a record of the source may be called as one that was renamed here
+                taken[found.id] += 1
+                name = f"{found.id}#{taken[found.id]}"
+            taken[name] = 1
+            yield found if name == found.id else _renamed(found, name)
 
 
 def read_items(path: str | Path) -> Iterator[Item]:
@@ -79,7 +85,7 @@ def read_items(path: str | Path) -> Iterator[Item]:
         BenchmarkError: as there, or there is no question at all.
     """
     found = (record if isinstance(record, Item) else record.item for record in read_benchmark(path))
-    yield from _some((item for item in found if item is not None), f"{path}: holds no questions (read_cases?)")
+    yield from _some(found, path, "questions", "patient cases")
 
 
 def read_cases(path: str | Path) -> Iterator[Case]:
@@ -88,16 +94,23 @@ def read_cases(path: str | Path) -> Iterator[Case]:
     Raises:
         BenchmarkError: as there, or there is no case at all.
     """
-    found = (record for record in read_benchmark(path) if isinstance(record, Case))
-    yield from _some(found, f"{path}: holds no cases (read_items?)")
+    found = (record if isinstance(record, Case) else None for record in read_benchmark(path))
+    yield from _some(found, path, "patient cases", "questions")
 
 
-def _some(found: Iterator[_Found], otherwise: str) -> Iterator[_Found]:
-    first = next(found, None)
-    if first is None:
-        raise BenchmarkError(otherwise)
-    yield first
-    yield from found
+def _some(found: Iterator[_Found | None], path: str | Path, wanted: str, others: str) -> Iterator[_Found]:
+    """Those that are of the kind that is wanted; there must be one."""
+    left_out = given = False
+    for record in found:
+        if record is None:
+            left_out = True
+            continue
+        given = True
+        yield record
+    if left_out and not given:
+        raise OtherKind(f"{path}: holds no {wanted}, but {others}")
+    if not given:
+        raise BenchmarkError(f"{path}: holds no {wanted}: the file is empty")
 
 
 def _read_file(path: Path, passes_keys: bool) -> Iterator[Item | Case]:
@@ -118,8 +131,12 @@ def _read_file(path: Path, passes_keys: bool) -> Iterator[Item | Case]:
             split = "train" if split == "unknown" else split
         try:
             found = convert(record.fields, Origin(record.key, split, licence))
+        except RecursionError:
+            raise BenchmarkError(
+                f"{record.where}: is nested too deeply: remove this record, or write it flat"
+            ) from None
         except ValueError as error:
-            raise BenchmarkError(f"{record.where}: {error}") from None
+            raise BenchmarkError(f"{record.where}: {' '.join(str(error).split())[:_LONGEST_REASON]}") from None
         yield found
 
 
@@ -130,7 +147,7 @@ def _format(record: Record) -> tuple[_Convert, str]:
     for fields, convert, licence in _FORMATS:
         if fields <= record.fields.keys():
             return convert, licence
-    there = ", ".join(itertools.islice(record.fields, 8)) or "none"
+    there = ", ".join(" ".join(name.split())[:40] for name in itertools.islice(record.fields, 8)) or "none"
     raise BenchmarkError(f"{record.where}: no known benchmark has these fields: {there}")
 
 

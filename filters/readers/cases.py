@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from filters.readers.exams import Record, letter_table
-from filters.readers.fields import as_text, table, text, texts
+from filters.readers.fields import as_text, optional, table, text, texts
 from filters.readers.items import Case, Item, Origin, make_case, make_item
 
 
@@ -20,7 +20,7 @@ def mediq(record: Record, origin: Origin) -> Item | Case:
     sentences, facts = texts(record, "context"), texts(record, "facts")
     question = " ".join([*sentences, text(record, "question")])
     answer = text(record, "answer_idx")
-    patient = record.get("patient") or {}
+    patient = table(record, "patient") if record.get("patient") else {}
     item = make_item("mediq", origin, record.get("id"), question, letter_table(record), answer)
     if not sentences and not facts:
         return item
@@ -29,7 +29,7 @@ def mediq(record: Record, origin: Origin) -> Item | Case:
         origin,
         record.get("id"),
         opening=sentences[0] if sentences else facts[0],
-        demographics=", ".join(str(patient[key]) for key in ("age", "gender") if patient.get(key)),
+        demographics=", ".join(filter(None, (optional(patient, key) for key in ("age", "gender")))),
         facts=[re.sub(r"^(?:\d+\.|-)\s*", "", fact) for fact in facts],
         examination={},
         tests={},

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from filters.readers.fields import as_text, need, number, table, text, texts
+from filters.readers.fields import as_text, need, number, optional, table, text, texts
 from filters.readers.items import Item, Origin, letter_at, lettered, make_item
 
 Record = Mapping[str, Any]
@@ -27,10 +27,8 @@ def medmcqa(record: Record, origin: Origin, first: int = 1) -> Item:
     options = lettered([text(record, f"op{letter}") for letter in "abcd"])
     right = record.get("cop")
     answer = None if right is None or right == -1 else letter_at(number(record, "cop") - first, options)
-    subject = record.get("subject_name") or ""
-    return make_item(
-        "medmcqa", origin, record.get("id"), text(record, "question"), options, answer, subject=str(subject)
-    )
+    subject = optional(record, "subject_name")
+    return make_item("medmcqa", origin, record.get("id"), text(record, "question"), options, answer, subject=subject)
 
 
 def pubmedqa(record: Record, origin: Origin) -> Item:
@@ -38,13 +36,13 @@ def pubmedqa(record: Record, origin: Origin) -> Item:
     if "QUESTION" in record:
         source_id, question, contexts = origin.key, text(record, "QUESTION"), texts(record, "CONTEXTS")
     else:
-        source_id, question = str(need(record, "pubid")), text(record, "question")
+        source_id, question = text(record, "pubid"), text(record, "question")
         contexts = texts(table(record, "context"), "contexts")
     options = lettered(["yes", "no", "maybe"])
     decision = text(record, "final_decision").lower()
     letters = [letter for letter, option in options.items() if option == decision]
     if not letters:
-        raise ValueError(f'final_decision: "{decision}" is not one of yes, no, maybe')
+        raise ValueError(f'final_decision: "{decision[:40]}" is not one of yes, no, maybe')
     return make_item("pubmedqa", origin, source_id, question, options, letters[0], context="\n".join(contexts))
 
 
@@ -52,7 +50,7 @@ def mmlu(record: Record, origin: Origin) -> Item:
     """``question, choices, answer``: the place of the right choice, counted from 0."""
     options = lettered(texts(record, "choices"))
     answer = letter_at(number(record, "answer"), options)
-    subject = str(record.get("subject") or "")
+    subject = optional(record, "subject")
     return make_item("mmlu", origin, record.get("id"), text(record, "question"), options, answer, subject=subject)
 
 
@@ -60,9 +58,9 @@ def mmlu_pro(record: Record, origin: Origin) -> Item:
     """``question_id, question, options, answer, answer_index, category``; letter and index have to agree."""
     options = lettered(texts(record, "options"))
     answer = letter_at(number(record, "answer_index"), options)
-    if record.get("answer") not in (None, answer):
-        raise ValueError(f'answer: is "{record["answer"]}", but answer_index says "{answer}"')
-    source_id, subject = record.get("question_id"), str(record.get("category") or "")
+    if (told := optional(record, "answer")) not in ("", answer):
+        raise ValueError(f'answer: is "{told[:40]}", but answer_index says "{answer}"')
+    source_id, subject = record.get("question_id"), optional(record, "category")
     return make_item("mmlu_pro", origin, source_id, text(record, "question"), options, answer, subject=subject)
 
 
@@ -75,7 +73,7 @@ def medxpertqa(record: Record, origin: Origin) -> Item:
     label = need(record, "label")
     letters = texts(record, "label") if isinstance(label, list) else [as_text(label, "label")]
     question = re.split(r"\s*Answer Choices:\s*\(A\)", text(record, "question"))[0]
-    subject = str(record.get("body_system") or "")
+    subject = optional(record, "body_system")
     return make_item("medxpertqa", origin, record.get("id"), question, options, "".join(letters), subject=subject)
 
 
@@ -97,7 +95,7 @@ def conversation(record: Record, origin: Origin) -> Item:
         question,
         options,
         text(judged, "answer"),
-        subject=str(judged.get("type") or ""),
+        subject=optional(judged, "type"),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+_LARGEST = 10**12
+
 
 def need(record: Mapping[str, Any], key: str) -> Any:
     """The value of a field that must be there and not null.
@@ -60,7 +62,18 @@ def number(record: Mapping[str, Any], key: str) -> int:
     value = need(record, key)
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError(f"{key}: a whole number is needed, not {type(value).__name__}")
+    if abs(value) > _LARGEST:
+        raise ValueError(f"{key}: the number is far too large")
     return value
+
+
+def optional(record: Mapping[str, Any], key: str) -> str:
+    """A field that may hold a text; empty where it is missing or null.
+
+    Raises:
+        ValueError: it is of another type.
+    """
+    return "" if record.get(key) is None else text(record, key)
 
 
 def as_text(value: Any, key: str) -> str:
@@ -72,5 +85,8 @@ def as_text(value: Any, key: str) -> str:
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
+        try:
+            return str(value)
+        except ValueError:  # Python writes out no number of more than 4,300 digits
+            raise ValueError(f"{key}: the number has too many digits") from None
     raise ValueError(f"{key}: a text is needed, not {type(value).__name__}")

@@ -32,6 +32,7 @@ _SPLITS = {
     "devset": "validation",
     "eval": "validation",
 }
+_TOO_LONG = re.compile(r"\d{4300}")
 _LICENCES = {
     "mit": r"\bMIT\b",
     "apache-2.0": r"Apache(?: License)?[-\s,]*(?:Version )?2\.0",
@@ -142,7 +143,7 @@ def _json(path: Path) -> Iterator[Record]:
         return
     try:
         opening = json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError):
         opening = None
     if isinstance(opening, dict) and not (alone and _is_keyed(opening)):
         yield from _lines(path)
@@ -164,27 +165,33 @@ def _lines(path: Path) -> Iterator[Record]:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
-            where = f"{path}:{number}"
-            try:
-                value = json.loads(line)
-            except ValueError as error:
-                raise BenchmarkError(f"{where}: is no JSON: {error}") from None
-            yield _record(where, "", value)
+            yield _record(f"{path}:{number}", "", _loaded(line.strip(), path, number))
 
 
 def _whole(path: Path) -> Iterator[Record]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8-sig"))
-    except json.JSONDecodeError as error:
-        raise BenchmarkError(f"{path}:{error.lineno}: is no JSON: {error.msg}") from None
+    value = _loaded(path.read_text(encoding="utf-8-sig"), path, 1)
     if isinstance(value, list):
         for number, member in enumerate(value, start=1):
             yield _record(f"{path}, record {number}", "", member)
     elif isinstance(value, dict) and _is_keyed(value):
         for key, member in value.items():
-            yield _record(f'{path}, record "{key}"', key, member)
+            yield _record(f"{path}, record {json.dumps(key[:80], ensure_ascii=False)}", key, member)
     else:
         yield _record(f"{path}:1", "", value)
+
+
+def _loaded(content: str, path: Path, line: int) -> Any:
+    """The value of a JSON text that begins in this line of the file."""
+    try:
+        return json.loads(content)
+    except json.JSONDecodeError as error:
+        raise BenchmarkError(f"{path}:{line + error.lineno - 1}: is no JSON: {error.msg}") from None
+    except RecursionError:
+        raise BenchmarkError(f"{path}:{line}: is nested too deeply: remove this record, or write it flat") from None
+    except ValueError:  # the only other one: a number of more digits than Python reads
+        digits = _TOO_LONG.search(content)
+        line += content.count("\n", 0, digits.start()) if digits else 0
+        raise BenchmarkError(f"{path}:{line}: holds a number of too many digits: shorten it or write a text") from None
 
 
 def _record(where: str, key: str, value: Any) -> Record:

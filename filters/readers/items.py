@@ -13,9 +13,15 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any
 
+from filters.readers.fields import as_text
+
 
 class BenchmarkError(ValueError):
     """A benchmark file that cannot be read: one line with file, place and reason."""
+
+
+class OtherKind(BenchmarkError):
+    """The files hold questions where cases were wanted, or the other way round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,7 @@ def make_item(
     answer = "".join(sorted(set(answer or "")))
     missing = [letter for letter in answer if letter not in options]
     if missing:
-        raise ValueError(f'answer: "{missing[0]}" is not among the options {", ".join(options)}')
+        raise ValueError(f'answer: "{missing[0][:40]}" is not among the options {", ".join(options)[:100]}')
     question = question.strip()
     if not question:
         raise ValueError("question: is empty")
@@ -187,7 +193,7 @@ def letter_at(index: int, options: Mapping[str, str]) -> str:
 
 
 def _id(source_id: object, content: list[Any]) -> str:
-    if source_id is not None and str(source_id).strip():
-        return str(source_id).strip()
+    if source_id is not None and (name := as_text(source_id, "id")):
+        return name
     text = json.dumps(content, ensure_ascii=True, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -2,7 +2,8 @@
 
 Two answers match when they are the same text but for case, white space and marks at their ends. Nothing looser is
 taken as a match: answers of exams differ in one word (``left``, ``not``), one digit or one arrow. All else is for the
-judge, whose template states the rubric. A judge without a usable reply leaves it open: neither right nor wrong.
+judge, whose template states the rubric. A judge without a usable reply leaves an answer ``ungraded``: neither right
+nor wrong, and nothing may treat it as one of them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from synth.recipes.notes import unfenced
 
 BY_MATCH = "the answer is the gold answer of the exam item, word for word"
 BY_JUDGE = "a judge found that the answer is the gold answer of the exam item"
+
+UNGRADED = "ungraded"
+"""Of an answer on which the judge gave no verdict, and the reason of what is left out because of it."""
 
 _ENDS = " \t\n.,;:!'\"`*_"
 _POWERS = re.compile("[⁰¹²³⁴-⁹⁺⁻]+")
@@ -38,7 +42,7 @@ class Check:
     """What came of a check."""
 
     right: bool | None
-    """None: the judge gave no verdict."""
+    """None: ungraded, the judge gave no verdict."""
     by: str
     """``match`` or ``judge``."""
     asked: tuple[Answer, ...] = ()
@@ -46,7 +50,7 @@ class Check:
     @property
     def verdict(self) -> str:
         """In a word."""
-        return {True: "right", False: "wrong", None: "no verdict"}[self.right]
+        return {True: "right", False: "wrong", None: UNGRADED}[self.right]
 
     @property
     def says(self) -> str:

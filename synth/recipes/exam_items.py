@@ -3,8 +3,10 @@
 What cannot be asked without its options is rejected as ``not_open``: by plain signs in code, for nothing (English:
 ``which is NOT``, ``all of the above``; any language: several right options), else by the model that converts. Its
 short answer must be the right option still: the same words, or the same answer in a judge's eyes
-(``answer_changed``); a question that holds the option's words where the item's did not gives it away
-(``answer_leaks``). Items without a published answer never come here: they are no seeds.
+(``answer_changed``; ``ungraded`` where the judge gave no verdict). A question that holds the option's words, or names
+its letter, where the item's did not gives it away (``answer_leaks``): long words wherever they stand, short ones
+(``iron``) as words of their own, and not the shortest words of every text (``no``, ``left``). Items without a
+published answer never come here: they are no seeds.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from filters.readers.items import Item
-from filters.text import normalise
+from filters.text import normalise, words
 from synth.ask import Answer
-from synth.recipes.answer_check import check_answer, holds, matches
+from synth.recipes.answer_check import UNGRADED, check_answer, holds, matches
 from synth.recipes.forms import OpenedItem
 from synth.recipes.job import Job
 from synth.recipes.slots import Slot
@@ -31,10 +33,22 @@ _NEGATED = re.compile(
 _ABOUT_OPTIONS = re.compile(
     r"\b(?:all|none|any|both|either|neither)\b(?: \w+)? of (?:the )?(?:above|these|following|options)"
     r"|\b(?:of|from|among) the (?:following|options|choices)\b"
-    r"|\boptions? [a-e]\b"
-    r"|^(?:both )?[a-e](?:,| and| &) [a-e]\b",
+    r"|\boptions? [a-j]\b"
+    r"|^(?:both )?[a-j](?:,| and| &) [a-j]\b",
     re.IGNORECASE,
 )
+_LONG = 6
+"""Characters of an answer that do not come together by chance."""
+_EVERYDAY = frozenset(
+    words(
+        """
+        a age all an and any are as at be both by day days do for from had has he her him his how if in is it its left
+        less low man men more most no none not of on one or out right she so the they this to two up was what when
+        which who why will with woman women year years yes
+        """
+    )
+)
+"""Short answers that stand in a question without giving anything away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +86,16 @@ async def open_question(job: Job, item: Item, slots: Sequence[Slot]) -> Opened |
     if not opened.question or not opened.answer or _ABOUT_OPTIONS.search(opened.question):
         reject("not_open", "the open question or its answer is empty, or still speaks of options", opened=shown)
         return None
-    if _leaks(gold, opened.question, item.question):
+    if _leaks(gold, item.answer, opened.question, f"{item.context}\n{item.question}"):
         reject("answer_leaks", "the open question holds the answer", opened=shown)
         return None
     if matches(opened.answer, gold) or holds(opened.answer, gold) or holds(gold, opened.answer):
         return Opened(question, gold, (asked,))
     check = await check_answer(job, "opened", question, gold, opened.answer)
-    if check.right is not True:
+    if check.right is None:
+        reject(UNGRADED, "the judge gave no verdict on whether its short answer is the right option", opened=shown)
+        return None
+    if not check.right:
         reject("answer_changed", "its short answer is not the right option", opened=shown)
         return None
     return Opened(question, gold, (asked, *check.asked))
@@ -100,7 +117,16 @@ def _asked(item: Item) -> str:
     return f"{item.context}\n\n{item.question}" if item.context else item.question
 
 
-def _leaks(gold: str, opened: str, original: str) -> bool:
-    """Whether the answer's words stand in the open question and did not in the item's; short ones may by chance."""
-    words = normalise(gold)
-    return len(words) > 5 and words in normalise(opened) and words not in normalise(original)
+def _leaks(gold: str, letter: str, opened: str, original: str) -> bool:
+    """Whether the open question holds the answer's words or names its letter, and the item's did not."""
+    answer, asked, before = normalise(gold), normalise(opened), normalise(original)
+    if len(answer) >= _LONG:
+        told = answer in asked and answer not in before
+    else:
+        alone = re.compile(rf"(?<!\w){re.escape(answer)}(?:e?s)?(?!\w)")
+        told = bool(answer) and answer not in _EVERYDAY and bool(alone.search(asked)) and not alone.search(before)
+    named = re.compile(
+        rf"\({letter}\)|(?:^|\s){letter}\)|(?:^|\n)\s*{letter}\.\s"
+        rf"|\b(?i:answer|option|choice|letter)(?: is)?\W{{1,3}}{letter}(?![\w'’-]| [a-z])"
+    )
+    return told or (bool(named.search(opened)) and not named.search(original))

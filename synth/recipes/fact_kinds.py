@@ -15,18 +15,23 @@ _CLINICIAN = (
 )
 
 _COURSE = re.compile(
-    rf"\b{_CLINICIAN}\b[^.]{{0,30}}\b(?:orders|recommends|prescribes|suspects|decides|starts|administers|performs|advises"
+    rf"\b{_CLINICIAN}\b[^.]{{0,30}}\b(?:orders|recommends|prescribes|suspects"
+    r"|decides|decided|starts|administers|performs|advises"
     r"|explains|counsels|diagnoses|refers|plans|informs|obtains|considers|initiates|discusses|believes"
     r"|offers|suggests|wants|determines|concludes|tells|makes|gives|treats|injects|asks|attempts)\b"
     r"|\b(?:is|are) (?:then |also |now |\w+ly )?(?:started|given|administered|admitted|placed (?:on|under)"
     r"|intubated|scheduled|prescribed|sent|referred|transferred|resuscitated|diagnosed|discharged|begun|initiated"
     r"|ordered"
     r"|performed|obtained|recommended|instructed|advised|counseled|stabilized|rushed|transfused|attached|drawn|planned"
-    r"|suspected|made|taken to|counselled|treated with|treated for|begun on|catheterized|hospitalized|removed"
+    r"|suspected|made|placed|taken to|counselled|treated with|treated for|begun on|catheterized|hospitalized|removed"
     r"|repaired|stopped|discontinued|consulted|inserted|reassured|switched)\b"
     r"|\b(?:is|are) (?:then )?shown\b|\bundergoes\b|\b(?:treatment|therapy) (?:is|with)\b[^.]*\b(?:started|begun"
     r"|initiated)\b"
-    r"|^(?:after|following|despite|upon|during) (?:the )?(?:\w+ ){0,3}(?:treatment|surgery|administration|procedure"
+    r"|\b(?:declin|refus)e[sd]\b[^.]*\b(?:intervention|surgery|treatment|treated|procedure|admission|transfusion)\b"
+    r"|\b(?:dies|autopsy|in the hospital|hospital course)\b"
+    r"|\b(?:evaluation|work-?up|findings) confirms? (?:a |the )?diagnosis\b"
+    r"|^(?:after|following|despite|upon|during|\w+ (?:hours?|days?) before) (?!.*\b(?:was|were|had)\b)(?:the )?"
+    r"(?:\w+ ){0,3}(?:treatment|surgery|administration|procedure"
     r"|therapy|operation|resuscitation|initiation|intubation|delivery)\b",
     re.IGNORECASE,
 )
@@ -39,10 +44,22 @@ _LATER = re.compile(
     re.IGNORECASE,
 )
 
+_COMES = re.compile(
+    r"^an? (?:\w+ ){0,2}\d+-(?:year|month|week|day)-old\b.*"
+    r"\bis (?:admitted|brought|seen|referred|transferred|rushed)\b",
+    re.IGNORECASE,
+)
+"""How the patient came here: no course of the visit yet."""
+
 _TOLD = re.compile(
     r"\b(?:symptoms are|seen by|spinning|tingling|room is|experienc\w+|would like|purchased|described|started|tried"
     r"|reports?|reported|den(?:y|ies|ied)|states?|complain\w*|says|said|admits|describes?|mentions?|recalls?|claims?"
-    r"|endorses|believes|thinks|feels|felt|smokes?|smoked|drinks|lives|works|worked|presents?|presented|brought|comes"
+    r"|(?:pain|aches?|headaches?|nausea|cough|itching|discomfort|sensation|episodes?) (?:is|are|was|were) (?:also )?"
+    r"present(?! on)"
+    r"|bowel movements?|(?:his|her|patient's) last"
+    r"|endorses|believes|thinks|feels|felt|smokes?|smoked|drinks|lives|works|worked|working|presents"
+    r"|ha(?:s|ve) (?:become|been) (?:increasingly|progressively|more)"
+    r"|presented|brought|comes"
     r"|came to|visits?|worried|concerned|noticed|notes that|noticing|allergic|allerg(?:y|ies)|confides|remembers"
     r"|family history|past medical|medical history|surgical history|social history|history (?:of|is|includes)"
     r"|has (?:a |an )?(?:\d+[- ]\w+[- ])?(?:past |known |long |strong |family )*history|sexual(?:ly)?|vaccin\w+"
@@ -58,16 +75,18 @@ _TOLD = re.compile(
 """What only the patient, or somebody who came along, can tell."""
 
 _TEST = {
-    "complete blood count": r"complete blood count|CBC|white (?:blood )?cell|leukocyte|WBC|neutrophil|lymphocyte count"
-    r"|eosinophil|platelet|h(?:a)?emoglobin|h(?:a)?ematocrit|mean corpuscular|MCV|reticulocyte"
-    r"|red (?:blood )?cells?(?: count| distribution)?|segmented|monocytes|lymphocytes|basophil",
+    "complete blood count": r"complete blood count|CBC|white (?:blood )?cell|leukocyte|WBC|neutrophils?"
+    r"|lymphocyte count|eosinophils?|bands|platelets?|h(?:a)?emoglobin|h(?:a)?ematocrit|mean corpuscular|MCV"
+    r"|reticulocyte"
+    r"|red (?:blood )?cells?(?: count| distribution)?|segmented|monocytes|lymphocytes|leukocytes|basophils?"
+    r"|myeloblasts|sideroblasts",
     "electrolytes": r"serum electrolytes|sodium|Na\+|potassium|K\+|chloride|Cl[-−–]|bicarbonate|HCO3\S*|calcium|Ca2\+"
     r"|magnesium|phosphate|phosphorus|Mg2\+|anion gap",
     "kidney function": r"creatinine|BUN|blood urea|urea nitrogen|GFR",
     "glucose": r"(?:blood |serum |fasting |plasma |finger ?stick )*glucose|HbA1c|h(?:a)?emoglobin A1c|A1c|blood sugar",
     "liver function": r"AST|ALT|aminotransferase\w*|bilirubin|alkaline phosphatase|albumin|transaminases?|GGT"
     r"|liver enzymes|lipase|amylase|ammonia",
-    "coagulation": r"prothrombin|thromboplastin|PT|aPTT|PTT|INR|D-dimer|bleeding time|fibrinogen|clotting time",
+    "coagulation": r"(?:pro)?thrombin|thromboplastin|PT|aPTT|PTT|INR|D-dimer|bleeding time|fibrinogen|clotting time",
     "inflammation markers": r"ESR|erythrocyte sedimentation|C-reactive protein|CRP|procalcitonin",
     "blood gas": r"blood gas\w*|p ?CO2|p ?O2|PaO2|PaCO2|pH|Po2|Pco2|arterial blood",
     "cardiac enzymes": r"troponin\w*|creatine kinase|CK-?MB|BNP|natriuretic",
@@ -79,7 +98,8 @@ _TEST = {
     "urinalysis": r"urinalysis|urine (?:dipstick|culture|sediment|toxicology|drug|protein|osmolality|specific|color"
     r"|analysis|microscopy|sodium|output|pH|test|studies|shows?|is positive|glucose|ketones)\w*|hpf|casts?",
     "cerebrospinal fluid": r"cerebrospinal|CSF|lumbar puncture|opening pressure",
-    "culture and stain": r"cultures?|gram stain\w*|stain\w*|acid-fast|KOH|wet mount",
+    "culture and stain": r"cultures?|gram stain\w*|stain\w*|acid-fast|KOH|wet mount|PPD|tuberculin"
+    r"|Wood's lamp|\w+centesis",
     "blood smear": r"(?:peripheral )?(?:blood )?smear|schistocytes|bone marrow",
     "biopsy": r"biops(?:y|ies)|histolog\w*|histopatholog\w*|pathologic\w*|microscop\w*|cytolog\w*|aspirat(?:e|ion)"
     r"|specimen|nuclei|(?:spindle |giant )cells|cells (?:show|express|have|with)",
@@ -87,7 +107,7 @@ _TEST = {
     r"|immunoglobulins?|complement levels?|monospot|heterophile",
     "genetic test": r"karyotyp\w*|cytogenetic\w*|t\(\d+;\d+\)|genetic (?:test|analysis|sequencing)\w*|FISH"
     r"|electrophoresis|genotyp\w*",
-    "X-ray": r"x-?rays?|radiographs?|radiography|radiograph\w*",
+    "X-ray": r"x-?rays?|radiographs?|radiography|radiograph\w*|mammogra\w*",
     "CT": r"CT|computed tomograph\w*|CT scan|CTA",
     "MRI": r"MRI|magnetic resonance|MRCP|MRA",
     "ultrasound": r"ultrasound|ultrasonograph\w*|sonograph\w*|doppler|duplex",
@@ -98,21 +118,23 @@ _TEST = {
     "endoscopy": r"endoscop\w*|colonoscop\w*|bronchoscop\w*|sigmoidoscop\w*|cystoscop\w*|laparoscop\w*|colposcop\w*"
     r"|EGD",
     "angiography and scan": r"angiogra\w*|scintigraph\w*|PET|DEXA|T-score|bone scan|HIDA|barium|catheterization"
-    r"|imaging|scan",
+    r"|imaging|scan|enhancement",
     "lung function": r"spirometry|FEV1\S*|FVC|pulmonary function|DLCO|peak flow|audiometry|tympanometry",
     "laboratory studies": r"laborator(?:y|ies)|lab (?:results|values|tests|studies)|serum|blood (?:tests?|work"
     r"|studies|alcohol)"
     r"|toxicolog\w*|drug screen|uric acid|lactate|lactic|LDH|dehydrogenase|osmolality|plasma|mg/dL|mmol/L|mEq/L|U/L"
-    r"|ng/mL|μ\w+/\w+|g/dL|/mm\^?3|protein electro\w*|screening (?:test|is)|tests? (?:is|are|shows?|reveals?|was|were)"
+    r"|ng/mL|μ\w+/\w+|g/dL|[\d,.]+ ?/mm\^?3"
+    r"|^(?:the |patient's )?(?!SpO2|SaO2)[\w-]+ (?:is|are) [\d.]+ ?%\.?$"
+    r"|protein electro\w*|screening (?:test|is)|investigations?|tests? (?:is|are|shows?|reveals?|was|were)"
     r"|positive for|negative for",
 }  # fmt: skip
 
 _EXAM = {
     "temperature": r"temperature|febrile|afebrile|temp",
-    "blood pressure": r"blood pressure|BP|hypotensive|mm ?Hg",
+    "blood pressure": r"blood pressure|central venous pressure|CVP|BP|hypotensive|mm ?Hg",
     "pulse": r"pulses?|heart rate|HR|tachycardic|bradycardic|capillary refill",
     "respiratory rate": r"respirat(?:ory rate|ions?)|RR|breaths?/min|tachypneic|breathing at|respiratory distress",
-    "oxygen saturation": r"oxygen saturation|SpO2|O2 sat\w*|saturat\w+|pulse oximetry|room air|hypoxi[ac]",
+    "oxygen saturation": r"oxygen saturation|SpO2|SaO2|O2 sat\w*|saturat\w+|pulse oximetry|room air|hypoxi[ac]",
     "vital signs": r"vital signs?|vitals",
     "weight and height": r"BMI|body mass index|percentile|(?:weight|height|length|head circumference) (?:is|of)"
     r"|weighs|obese|kg/m2",
@@ -173,7 +195,8 @@ def _whole(words: str) -> re.Pattern[str]:
 _TESTS = {name: _whole(words) for name, words in _TEST.items()}
 _EXAMS = {name: _whole(words) for name, words in _EXAM.items()}
 _SURELY_TEST = re.compile(
-    r"\b(?:laborator\w+|stud(?:y|ies) (?:is|are)|shows?|showed|reveals?|demonstrates?)\b",
+    r"\b(?:laborator\w+|stud(?:y|ies) (?:is|are)|shows?|showed|reveals?|demonstrates?|yields"
+    r"|unchanged from)\b",
     re.IGNORECASE,
 )
 _SURELY_EXAM = re.compile(
@@ -186,14 +209,26 @@ _SURELY_EXAM = re.compile(
 )
 
 
+_EARLIER = re.compile(r"\bago\b|\breports?\b|\b(?:his|her|patient's) last\b", re.IGNORECASE)
+"""A test of which the patient tells."""
+
 _SIGN = re.compile(
-    r"\b(?:temperature|afebrile|febrile|blood pressure|pulses?|heart rate|respirat(?:ory rate|ions?)|SpO2"
+    r"\b(?:temperature|afebrile|febrile|blood pressure|pulses?|heart rate|respirat(?:ory rate|ions?)|SpO2|SaO2"
+    r"|central venous pressure"
     r"|saturation|vitals?"
     r"|percentile|BMI|body mass|weighs|obese|appears?|in (?:acute |no |mild |moderate |severe )*distress|murmurs?"
     r"|gallop|heart"
     r" sounds?|jugular|JV[DP]|bruits?|friction rub|breath sounds?|crackles|rales|wheez(?:es|ing)|rhonchi|stridor"
     r"|retractions?|accessory muscles|bowel sounds?|distended|distention|rebound|guarding|\w+megaly|ascites"
-    r"|reflex(?:es)?"
+    r"|reflex(?:es)?|regular (?:rate|rhythm)|loss of touch|(?:vibrat\w+|touch|position) sense"
+    r"|pinprick|proprioception"
+    r"|skin is (?:warm|cool|cold|dry|moist|clammy|flushed)|thought process|physical findings|mass (?:is|does|has)"
+    r"|you not(?:e|ice)"
+    r"|signs of (?:excoriation|inflammation)|whisper\w*|(?:unable to|cannot) repeat"
+    r"|as shown in the (?:photograph|image|picture|figure)|elicit(?:s|ed)?|costovertebral"
+    r"|(?:tug|pressure|traction|stroking|scraping|rubbing|flexion|extension|rotation|compression) (?:on|of|over|to)\b"
+    r"[^.]*\b(?:causes?|results in|produces?|reproduces?|leads to|worsens)"
+    r"|no [^.]*\b(?:noted|seen|observed|appreciated|heard|detected)"
     r"|strength|sensation (?:is|to|was|in)|gait|tremor|looks|liver (?:is|edge)|nystagmus|cranial nerves?|Babinski"
     r"|Romberg|clonus|muscle tone|hypotoni[ac]|rigidity|nuchal"
     r"|Kernig|Brudzinski|\d/5|oriented|alert|affect|cooperative|Glasgow|GCS|disheveled|diaphoretic|letharg\w+"
@@ -203,7 +238,8 @@ _SIGN = re.compile(
     r"|goiter|erythema\w*|petechiae|ecchymos[ei]s|purpura|papules?|plaques?|macules?|vesicles?|pustules?|pallor|pale"
     r"|jaundiced?|cyano(?:sis|tic|sed)|oral mucosa|abdomen is|marks on|skin breakdown|mental status is|clubbing|turgor"
     r"|nodules?|edema|edematous|range of motion|straight leg|crepitus|effusion|deformity"
-    r"|palpa\w+|tender\w*|cervi(?:x|cal)|adnexal?|uterus|speculum|Tanner|fundal|fetal heart|rectal|guaiac|masses|Apgar"
+    r"|palpa\w+|tender\w*|cervi(?:x|cal)|adnexal?|uterus|speculum|Tanner|fundal"
+    r"|fetal heart|the fetus|cephalic|effaced|rectal|guaiac|masses|Apgar"
     r"|auscultation|percussion|inspection|dysmorphic|facies|contractions are|dilated|lens|tuning fork|capillary refill"
     r"|(?:is|are) (?:present|absent|noted|seen|observed|visible|normal|intact|unremarkable))\b",
     re.IGNORECASE,
@@ -218,8 +254,10 @@ def kind_of(fact: str) -> str:
     if _SURELY_EXAM.search(fact):
         return "examination"
     test = any(pattern.search(fact) for pattern in _TESTS.values())
-    if test and _SURELY_TEST.search(fact) and not re.search(r"\bago\b|\breports?\b", fact):
+    if test and _SURELY_TEST.search(fact) and not _EARLIER.search(fact):
         return "test"
+    if _COMES.search(fact) and not test:
+        return "patient"
     if _COURSE.search(fact) and not (test and re.search(r":.*\d", fact)):
         return "course"
     if _TOLD.search(fact):

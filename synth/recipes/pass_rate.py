@@ -1,7 +1,9 @@
 """How often a weaker model answers a question as well: what it always solves teaches little.
 
 Its answers are compared with the gold answer, or with the one that the samples agree on. A reply of no use counts as
-not solved. The bounds of ``pass_rate.keep`` belong to what is kept. What is dropped is ``too_easy`` or ``too_hard``.
+not solved; an answer on which the judge gave no verdict counts as nothing, and where all are such there is no rate
+(``ungraded``). The bounds of ``pass_rate.keep`` belong to what is kept. What is dropped is ``too_easy`` or
+``too_hard``.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from synth.ask import Answer, AskRejected, together
-from synth.recipes.answer_check import Check, check_answer
+from synth.recipes.answer_check import UNGRADED, Check, check_answer
 from synth.recipes.forms import Recovered
 from synth.recipes.job import Job, settled
 from synth.recipes.slots import Slot
@@ -21,7 +23,8 @@ class PassRate:
     """How a weaker model did."""
 
     right: int
-    samples: int
+    graded: int
+    """Answers that were found right or wrong, and replies without one."""
     reason: str
     """Why the question is dropped; empty when it is kept."""
     asked: tuple[Answer, ...]
@@ -29,7 +32,7 @@ class PassRate:
     @property
     def rate(self) -> float:
         """Share of right answers."""
-        return self.right / self.samples
+        return self.right / self.graded if self.graded else 0.0
 
     @property
     def kept(self) -> bool:
@@ -43,16 +46,18 @@ async def pass_rate(job: Job, question: str, gold: str, slots: Sequence[Slot]) -
     wanted = job.spec.produce.reasoning.pass_rate
     assert wanted is not None
     tries = await together(*(_try(job, question, gold, sample) for sample in range(wanted.samples)))
-    right = sum(check is not None and check.right is True for _, check in tries)
+    found = [check.right if check else False for _, check in tries]
+    right, graded = found.count(True), len(found) - found.count(None)
     low, high = wanted.keep
-    rate = right / wanted.samples
-    reason = "too_easy" if rate > high else "too_hard" if rate < low else ""
+    rate = right / graded if graded else 0.0
+    reason = UNGRADED if not graded else "too_easy" if rate > high else "too_hard" if rate < low else ""
     if reason:
-        detail = f"{right} of {wanted.samples} answers of the weaker model are right"
+        detail = f"{right} of {graded} answers of the weaker model are right"
+        detail += f", {len(found) - graded} got no verdict of the judge" if graded < len(found) else ""
         payload = {"question": question, "gold": gold, "pass_rate": rate}
         job.slots.reject(job.slots.open(*slots), "weak_answer", reason, detail, payload)
     asked = [a for answer, check in tries if answer for a in (answer, *(check.asked if check else ()))]
-    return PassRate(right, wanted.samples, reason, tuple(asked))
+    return PassRate(right, graded, reason, tuple(asked))
 
 
 async def _try(job: Job, question: str, gold: str, sample: int) -> tuple[Answer | None, Check | None]:

@@ -2,8 +2,9 @@
 
 After HuatuoGPT-o1 (arXiv 2412.18925). A failed chain is followed by one that goes back, takes a new path, verifies or
 corrects, in an order drawn for the seed without repeating one before all were tried; at last the answer is shown
-(``hinted``). Every attempt of a search is kept as a by-product with its strategy and verdict. The search knows one
-answer only: a chain may reach it by wrong reasoning.
+(``hinted``). Every attempt of a search is kept as a by-product with its strategy and verdict. One that is ungraded
+has not failed: it is neither shown to those that follow nor written into the chain. The search knows one answer only:
+a chain may reach it by wrong reasoning.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ async def check_draft(job: Job, opened: Opened, draft: Draft, number: int, strat
 
 
 async def search(job: Job, opened: Opened, first: Attempt) -> list[Attempt]:
-    """Go on from a failed chain; the last attempt that comes back is right, or none is."""
+    """Go on from a chain that was found wrong; the last attempt that comes back is right, or none is."""
     assert job.spec.produce.reasoning is not None
     order = job.asker.rng("search").sample(STRATEGIES, len(STRATEGIES))
     tries = job.spec.produce.reasoning.tries
     attempts = [first]
     _record(job, first)
     for number, strategy in enumerate([*(order[n % len(order)] for n in range(tries)), HINTED], 1):
-        attempt = await _attempt(job, opened, attempts, number, strategy)
+        attempt = await _attempt(job, opened, with_verdict(attempts), number, strategy)
         if attempt is None:
             continue
         attempts.append(attempt)
@@ -72,6 +73,11 @@ async def _attempt(job: Job, opened: Opened, before: Sequence[Attempt], number: 
     )
     draft = read_chain(job, name, "search", reply, number, bounded=False)
     return await check_draft(job, opened, draft, number, strategy, name) if isinstance(draft, Draft) else None
+
+
+def with_verdict(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """The attempts that were found right or wrong."""
+    return [attempt for attempt in attempts if attempt.check.right is not None]
 
 
 def shown(attempts: Sequence[Attempt]) -> list[dict[str, str]]:

@@ -1,10 +1,11 @@
 """Exam item → open question → chains checked against the gold answer → search where all fail → row and pairs.
 
 Of several first chains the right ones are judged and the best is kept. Where none is right a search goes on from the
-first (:mod:`synth.recipes.search`), and its attempts are rewritten as one thought, which must lead to the answer still
-(``rewrite_lost_answer``). ``verify`` asks the same of a chain that was right at once. What the answer was found right
-by, and how the chain came about, stands in ``verification``; a chain that was written with the answer shown is flagged
-``hinted``. A right answer does not make every step before it right.
+first that is wrong (:mod:`synth.recipes.search`); a chain on which the judge gave no verdict is ``ungraded``, and
+where all are, no search begins and the seed is rejected as that. The attempts of a search are rewritten as one
+thought, which must lead to the answer still (``rewrite_lost_answer``). ``verify`` asks the same of a chain that was
+right at once. What the answer was found right by, and how the chain came about, stands in ``verification``; a chain
+that was written with the answer shown is flagged ``hinted``. A right answer does not make every step before it right.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from filters.readers.items import Item
 from synth.ask import Answer, AskRejected, together
+from synth.recipes.answer_check import UNGRADED
 from synth.recipes.chain_pairs import answer_pair, wrong_pair
 from synth.recipes.chains import (
     LONG_PAIR,
@@ -36,7 +38,7 @@ from synth.recipes.pass_rate import PassRate, pass_rate
 from synth.recipes.preferences import assistant, user
 from synth.recipes.recovery import RECOVERED, recover, recoveries, recovers, reject_chain, reject_unverified
 from synth.recipes.rewriting import mentions_hint, rewrite
-from synth.recipes.search import FIRST, HINTED, Attempt, check_draft, search
+from synth.recipes.search import FIRST, HINTED, Attempt, check_draft, search, with_verdict
 from synth.recipes.slots import Slot
 from synth.tokens import estimate_tokens
 
@@ -113,10 +115,10 @@ async def _first_chains(job: Job, opened: Opened, slots: Sequence[Slot]) -> list
     return await together(*(check_draft(job, opened, d, 0, FIRST, f"chain-{d.sample}") for d in drafts))
 
 
-def _leave_wrong(job: Job, attempts: Sequence[Attempt]) -> None:
+def _leave_not_right(job: Job, attempts: Sequence[Attempt]) -> None:
     for attempt in attempts:
         if not attempt.check.right:
-            leave(job, attempt.draft, "wrong_answer" if attempt.check.right is False else "unchecked", "check_answer")
+            leave(job, attempt.draft, "wrong_answer" if attempt.check.right is False else UNGRADED, "check_answer")
 
 
 def _first_wrong(attempts: Sequence[Attempt]) -> Attempt | None:
@@ -126,7 +128,7 @@ def _first_wrong(attempts: Sequence[Attempt]) -> Attempt | None:
 async def _right_at_once(job: Job, opened: Opened, firsts: Sequence[Attempt], slots: Sequence[Slot]) -> Found | None:
     """The best of the first chains that are right; with ``verify`` the best that a second pass follows."""
     assert job.spec.produce.reasoning is not None
-    _leave_wrong(job, firsts)
+    _leave_not_right(job, firsts)
     order, unscored = await ranked(job, opened.question, [a.draft for a in firsts if a.check.right])
     for draft in unscored:
         leave(job, draft, "unscored")
@@ -155,13 +157,20 @@ async def _right_at_once(job: Job, opened: Opened, firsts: Sequence[Attempt], sl
 
 async def _searched(job: Job, opened: Opened, firsts: Sequence[Attempt], slots: Sequence[Slot]) -> Found | None:
     """A chain found by search and rewritten; None when it is not (the slots are then settled)."""
-    _leave_wrong(job, firsts[1:])
-    attempts = await search(job, opened, firsts[0])
-    last = attempts[-1]
+    start = _first_wrong(firsts)
+    _leave_not_right(job, [attempt for attempt in firsts if attempt is not start])
+    if start is None:
+        detail = "the judge gave no verdict on the answer of any first chain"
+        _reject_unsolved(job, opened, slots, "check_answer", UNGRADED, detail)
+        return None
+    tried = await search(job, opened, start)
+    last, attempts = tried[-1], with_verdict(tried)
     if not last.check.right:
-        detail = f"no chain led to the gold answer, {len(attempts)} were tried, at last with the answer shown"
-        payload = {"question": opened.question, "gold": opened.gold}
-        job.slots.reject(job.slots.open(*slots), "search", "not_solved", detail, payload)
+        detail = f"no chain led to the gold answer, {len(tried)} were tried, at last with the answer shown"
+        missing = len(tried) - len(attempts)
+        reason = UNGRADED if missing else "not_solved"
+        detail += f"; the judge gave no verdict on {missing} of them" if missing else ""
+        _reject_unsolved(job, opened, slots, "search", reason, detail)
         return None
     thought, rewritten = await rewrite(job, opened.question, attempts)
     draft = replace(last.draft, thought=thought, written=rewritten)
@@ -188,6 +197,11 @@ async def _searched(job: Job, opened: Opened, firsts: Sequence[Attempt], slots: 
     wrong, hints = _first_wrong([*firsts, *attempts]), tuple(mentions_hint(thought, draft.answer))
     hinted = last.strategy == HINTED
     return Found(chain, _how_found(last), last.number + 1, made_by, wrong, hinted, hints)
+
+
+def _reject_unsolved(job: Job, opened: Opened, slots: Sequence[Slot], step: str, reason: str, detail: str) -> None:
+    payload = {"question": opened.question, "gold": opened.gold}
+    job.slots.reject(job.slots.open(*slots), step, reason, detail, payload)
 
 
 def _how_found(last: Attempt) -> str:

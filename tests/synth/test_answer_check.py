@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from synth.endpoints.base import Request
 from synth.endpoints.bodies import parse_response
 from synth.recipes.answer_check import holds, matches
-from synth.recipes.exam_items import _closed
+from synth.recipes.exam_items import _closed, _leaks
 from synth.recipes.rewriting import mentions_hint
 from tests.synth.items import item
 
@@ -118,6 +118,38 @@ def test_plain_negations_are_seen_for_nothing(question: str, plain: bool) -> Non
 
     record = item(question=question)
     assert (_closed(medqa(record, Origin("", "train", "mit"))) is None) is plain
+
+
+@pytest.mark.parametrize(
+    ("gold", "opened", "leaks"),
+    [
+        ("Iron", "Does she lack iron?", True),
+        ("Gout", "Is it GOUT that he has?", True),
+        ("HIV", "Which of the signs of HIV, if any, does he have?", True),
+        ("10 mg", "Is a dose of 10 mg enough?", True),
+        ("Ulcer", "What else than ulcers causes it?", True),
+        ("B12", "What does she lack (B12)?", True),
+        ("Iron", "What does an environment like hers cause?", False),
+        ("Rest", "Which drug arrests it?", False),
+        ("Pain", "What does a man with pain feel first?", False),  # the item's own word
+        ("No", "What does a woman with no fever have?", False),
+        ("Left", "Which lung has left its place?", False),
+        ("2", "How many of 12 ribs float?", False),
+        ("Digoxin", "Which glycoside slows it?", False),
+        ("Heparin", "Which drug helps (C)?", True),
+        ("Heparin", "Which drug helps? Answer: C", True),
+        ("Heparin", "C) Which drug helps?", True),
+        ("Heparin", "Which drug helps against hepatitis C?", False),
+        ("Heparin", "Does vitamin C, D or K help?", False),
+    ],
+)
+def test_an_open_question_must_not_hold_its_answer(gold: str, opened: str, leaks: bool) -> None:
+    assert _leaks(gold, "C", opened, "A man with pain is seen. Which of these is it?") is leaks
+
+
+def test_what_the_item_says_itself_gives_nothing_away() -> None:
+    assert not _leaks("Iron", "A", "Which store of iron (A) is low?", "Which store of iron (A) is low of these?")
+    assert not _leaks("Iron", "A", "What is the best answer? A man is pale.", "A man is pale. Which of these?")
 
 
 @pytest.mark.parametrize(

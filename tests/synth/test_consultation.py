@@ -34,7 +34,7 @@ MARKED = case(
     red_flags=["REDFLAGMARK collapse"],
 )
 KNOWN = ("COMPLAINTMARK", "HISTORYMARK", "REDFLAGMARK", "MEDICATIONMARK", "ALLERGYMARK")
-NEVER_SAID = ("DIAGNOSISMARK", "DIFFERENTIALMARK", "UNSEENFINDINGMARK", "UNSEENTESTMARK", "PASSAGEMARK")
+NEVER_SAID = ("DIAGNOSISMARK", "DIFFERENTIALMARK", "UNSEENFINDINGMARK", "UNSEENTESTMARK", "lipase", "PASSAGEMARK")
 MARKED_PLAN = (
     doctor("ask", "onset", "When did it begin?"),
     doctor("examine", "the abdomen", "May I feel your abdomen?"),

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from synth.errors import BudgetReached
 from synth.fault_server import FaultOptions, FaultServer
 from tests.synth.played import play
@@ -211,15 +213,25 @@ async def test_a_talk_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
         assert sum(resumed.replayed.values()) == sent
 
 
-async def test_a_talk_goes_on_where_its_process_was_killed(tmp_path: Path) -> None:
-    script = Script()
-    whole = await play(tmp_path, script, WITH_PAIRS)
+def long_talk(asked: Asked) -> dict[str, Any]:
+    """Ten questions, no two alike, then the diagnosis."""
+    topics = ("onset", "food", "sleep", "stairs", "smoking", "family", "work", "cold air", "cough", "swelling")
+    if asked.turn < len(topics) and asked.actions != ["diagnose"]:
+        return doctor("ask", topics[asked.turn], f"Please tell me about this: {topics[asked.turn]}?")
+    return consultation(asked)
+
+
+@pytest.mark.parametrize("turn", [3, 9])
+async def test_a_talk_goes_on_where_its_process_was_killed(tmp_path: Path, turn: int) -> None:
+    script = Script(doctor=long_talk) if turn > 3 else Script()
+    whole = await play(tmp_path, script, WITH_PAIRS | {"dialogues": {"max_turns": 12}})
+    assert f"doctor/0/{turn}" in {entry.step for entry, _ in whole.asked("doctor")}
     kills: list[asyncio.subprocess.Process] = []
     bodies: list[str] = []
 
     def reply(body: dict[str, Any]) -> str:
         bodies.append(json.dumps(body, sort_keys=True))
-        if kills and Asked(body).step == "doctor" and Asked(body).turn == 2:
+        if kills and Asked(body).step == "doctor" and Asked(body).turn == turn - 1:
             kills.pop().kill()
         return script(body)
 

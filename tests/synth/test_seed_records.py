@@ -125,8 +125,10 @@ def test_what_cannot_be_stored_is_mended_in_the_record_too(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("rows", "kind", "words"),
     [
-        ([question(1)], "cases", "holds no cases"),
-        ([patient(1)], "items", "holds no questions"),
+        ([question(1)], "cases", "holds no patient cases, but questions: set `kind: items` under seeds"),
+        ([patient(1)], "items", "holds no questions, but patient cases: set `kind: cases` under seeds"),
+        ([question(1), question(2, id="q1\0")], "items", "`medqa:q1` (records 1, 2); give each record an id"),
+        ([patient(1), {"OSCE_Examination": "x"}], "cases", "train.jsonl:2: OSCE_Examination: an object is needed"),
         ([{"text": "a passage"}], "items", "no known benchmark"),
         ([], "items", "holds no questions"),
     ],

@@ -432,6 +432,25 @@ def test_a_field_that_is_not_there_is_refused(
     assert expected.format(name=path if ending == ".jsonl" else path.name) in message
 
 
+@pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ("rights", "no row of {path} has a field `rights`; name the field that holds the licence of each row"),
+        ("cc-by4.0", "has a field `cc-by4.0`; it names a field: write `license: cc-by-4.0` into the rows"),
+        ("mit", "has a field `mit`; it names a field: write `license: mit` into the rows"),
+    ],
+)
+def test_a_licence_field_that_no_row_has_is_refused(tmp_path: Path, ending: str, field: str, expected: str) -> None:
+    path = tmp_path / f"seeds{ending}"
+    if ending == ".parquet":
+        pq.write_table(pa.Table.from_pylist(ROWS), path)
+    else:
+        path.write_bytes(json_lines(ROWS))
+    assert expected.format(path=path) in refusal(SeedsSpec(source=str(path), license=field))
+    assert plan_seeds(SeedsSpec(source=str(path), license=None)).licences == {"unknown": 3}
+
+
 @pytest.mark.parametrize(
     ("data", "name", "expected"),
     [

@@ -41,6 +41,23 @@ def findings(**changes: Any) -> list[str]:
     return []
 
 
+@pytest.mark.parametrize(
+    ("licence", "expected"),
+    [
+        ("cc-by-4.0", []),
+        ("other", []),
+        (None, []),
+        ("house rules", []),
+        ("cc-by4.0", "did you mean cc-by-4.0? Write `other` for one without"),
+        ("CC-BY-4.0", "did you mean cc-by-4.0? Write `other` for one without"),
+        ("apache2.0", "did you mean apache-2.0? Write `other` for one without"),
+    ],
+)
+def test_the_licence_of_what_is_made(licence: str | None, expected: Any) -> None:
+    wanted = [f"license: is no licence identifier; {expected}"] if expected else []
+    assert findings(license=licence) == wanted
+
+
 QUESTIONS = "cannot be made without questions: add `questions: {per_seed: 2}` under produce"
 NOTHING = "produce: nothing to produce: add `questions: {per_seed: 2}` and `answers: {styles: 2}`"
 HARD = {"hardest": 0.5}

@@ -280,12 +280,69 @@ async def test_the_best_of_the_right_chains_is_kept(tmp_path: Path) -> None:
     assert played.why("chain") == [("reward", "not_chosen")] * 2
 
 
-async def test_a_judge_without_a_verdict_leaves_a_chain_unchecked(tmp_path: Path) -> None:
-    script = Script(think=lambda asked: thinks(asked, "It is digoxin."), check_answer="perhaps")
+UNSURE = "It may be digoxin."
+
+
+def verdict(asked: Asked) -> object:
+    """A judge that has nothing to say of one answer and finds all others wrong."""
+    return "perhaps" if UNSURE in asked.user else {"verdict": "no"}
+
+
+async def test_chains_without_a_verdict_begin_no_search(tmp_path: Path) -> None:
+    script = Script(think=lambda asked: thinks(asked, UNSURE), check_answer=verdict)
     played = await play_items(tmp_path, script, {"chains": 2}, pairs=True, reasks=0)
-    assert len(played.rows["reasoning"]) == 1  # found by the search, whose answer matches word for word
-    assert ("check_answer", "unchecked") in played.why("chain")
-    assert ("check_answer", "no_wrong_chain") in played.why("preference")  # nobody has found them wrong
+    assert script.steps()["search"] == 0
+    assert played.why("reasoning") == [("check_answer", "ungraded")]
+    assert played.why("preference") == [("check_answer", "ungraded")] * 2
+    assert played.why("chain") == [("check_answer", "ungraded")] * 2
+
+
+async def test_a_search_begins_from_the_chain_that_was_found_wrong(tmp_path: Path) -> None:
+    answers = iter([UNSURE, WRONG])
+    script = Script(think=lambda asked: thinks(asked, next(answers)), check_answer=verdict)
+    played = await play_items(tmp_path, script, {"chains": 2}, pairs=True, reasks=0)
+    (row,) = played.rows["reasoning"]
+    assert "found by search at attempt 2" in row["verification"]
+    assert all(UNSURE not in shown for _, shown in (*played.asked("search"), *played.asked("rewrite")))
+    assert ("check_answer", "ungraded") in played.why("chain")
+    pairs = {pair["origin"]: pair for pair in played.rows["preference"]}
+    assert pairs["verified_over_unverified"]["rejected"][0]["content"].endswith(WRONG)
+
+
+async def test_an_attempt_without_a_verdict_is_no_failure_and_no_part_of_the_chain(tmp_path: Path) -> None:
+    answers = iter([UNSURE, "Digoxin."])
+    script = Script(think=wrong, search=lambda asked: thinks(asked, next(answers)), check_answer=verdict)
+    played = await play_items(tmp_path, script, {"search": {"tries": 3}}, reasks=0)
+    (row,) = played.rows["reasoning"]
+    assert [one["verdict"] for one in payloads(played, "chain", "search_attempt")] == ["wrong", "ungraded", "right"]
+    assert row["attempts"] == 3
+    assert all(UNSURE not in shown for _, shown in (*played.asked("search"), *played.asked("rewrite")))
+    assert "search" in {played.entries[key].step.partition("/")[0] for key in row["calls"]}
+
+
+async def test_a_search_that_ends_without_a_verdict_does_not_say_unsolved(tmp_path: Path) -> None:
+    script = Script(think=wrong, search=lambda asked: thinks(asked, UNSURE), check_answer=verdict)
+    played = await play_items(tmp_path, script, {"search": {"tries": 1}}, pairs=True, reasks=0)
+    assert played.why("reasoning") == [("search", "ungraded")]
+    assert played.rows["preference"] == []
+    (left,) = [one for one in played.rejected if one["kind"] == "reasoning"]
+    assert "no verdict on 2 of them" in left["detail"]
+
+
+async def test_an_open_question_whose_answer_is_ungraded_is_rejected_as_that(tmp_path: Path) -> None:
+    script = Script(open_question=opened("Which drug helps in topic-one?", "A glycoside"), check_answer="perhaps")
+    played = await play_items(tmp_path, script, {}, reasks=0)
+    assert played.why("reasoning") == [("open_question", "ungraded")]
+
+
+async def test_ungraded_answers_of_the_weaker_model_are_left_out_of_its_rate(tmp_path: Path) -> None:
+    answers = iter(["Digoxin", UNSURE, UNSURE, WRONG])
+    script = Script(weak_answer=lambda asked: {"answer": next(answers)}, check_answer=verdict)
+    played = await play_items(tmp_path, script, {"pass_rate": {"samples": 4}}, reasks=0)
+    assert played.rows["reasoning"][0]["pass_rate"] == 0.5
+    script = Script(weak_answer={"answer": UNSURE}, check_answer=verdict)
+    played = await play_items(tmp_path / "none", script, {"pass_rate": {"samples": 2}}, reasks=0)
+    assert played.why("reasoning") == [("weak_answer", "ungraded")]
 
 
 # Resuming.
