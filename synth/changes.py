@@ -7,6 +7,7 @@ tokens that the old replies of its seed took which this replay did not come to u
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,12 @@ from typing import Any
 
 from synth.budget import cost
 from synth.errors import UserError
+from synth.fingerprint import read_lock, write_lock
 from synth.journal import Journal
 from synth.journal_rows import Slot
 from synth.progress import Progress
 from synth.run import Run, journal_path
-from synth.setup import Setup
+from synth.setup import Setup, versions
 from synth.steps import REWARD_STEP, role_of
 
 
@@ -50,6 +52,38 @@ def check_lock(setup: Setup, lock: dict[str, Any]) -> None:
         raise UserError(
             f"{setup.spec_path}: shard_size: {setup.run} was made with {before} and its journals are kept by shard; "
             f"go back to {before}, or choose another folder with --out"
+        )
+
+
+def lock_spec(setup: Setup, *, accept: bool) -> None:
+    """Compare with the lock of an earlier run in this folder, then write ours.
+
+    Raises:
+        UserError: answered questions have changed and ``accept`` is False, or the shards have.
+    """
+    path = setup.run / "spec.lock.yaml"
+    # Looked for before the lock is read: another process of this run writes its lock first.
+    journals = any((setup.run / "journal").glob("*.sqlite"))
+    lock = read_lock(path)
+    same = lock is not None and lock["fingerprint"] == setup.fingerprint
+    if lock is not None and not same:
+        check_lock(setup, lock)
+    if not same and (lock is not None or journals):
+        changes = None if accept else asyncio.run(find_changes(setup))
+        if changes is not None:
+            raise UserError(
+                f"{setup.run}: made with another spec: {changes}; "
+                f"pass --accept-changes to do so, or choose another folder with --out"
+            )
+    if lock is None or not same or lock["versions"] != versions():
+        hashes = {template.name: template.sha256 for template in setup.templates.values()}
+        write_lock(
+            path,
+            setup.spec,
+            fingerprint=setup.fingerprint,
+            template_hashes=hashes,
+            seeds_digest=setup.seeds.digest,
+            versions=versions(),
         )
 
 

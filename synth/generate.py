@@ -19,17 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synth.arguments import Parser
-from synth.errors import BudgetReached, ClinsynthError, UserError
+from synth.errors import ClinsynthError, UserError
 
 if TYPE_CHECKING:
     from synth.marks import Marks
     from synth.progress import Progress
     from synth.run import Finished, Part
-    from synth.screens import Screens
     from synth.setup import Setup
 
-TOO_MANY_FAILED = 5
-"""Exit code of a run that finished with more failed rows than the spec allows."""
 BAD_SEEDS_SHOWN = 5
 
 
@@ -156,6 +153,8 @@ async def _part(setup: Setup, part: str | None) -> Part | None:
 def _generate(setup: Setup, arguments: argparse.Namespace, shards: list[int], marks: Marks) -> int:
     import asyncio
 
+    from synth.changes import lock_spec
+    from synth.ending import export, stopped
     from synth.marks import take_over
     from synth.progress import Progress
     from synth.run import Run, is_staged
@@ -163,7 +162,7 @@ def _generate(setup: Setup, arguments: argparse.Namespace, shards: list[int], ma
 
     # Made before anything is paid for: a benchmark that cannot be read is a mistake like any other.
     screens = Screens(setup.spec.filters, setup.spec.language)
-    _lock_spec(setup, accept=arguments.accept_changes)
+    lock_spec(setup, accept=arguments.accept_changes)
     if marks:
         take_over(marks, setup.run)
     todo = [s for s in shards if not is_staged(setup, s) or (arguments.retry_failed and _has_failed(setup, s))]
@@ -181,7 +180,7 @@ def _generate(setup: Setup, arguments: argparse.Namespace, shards: list[int], ma
             run_now = Run(setup, progress, shards=todo, retry_failed=arguments.retry_failed, part=part)
             finished = asyncio.run(run_now.execute())
     if finished.error is not None:
-        return _stopped(setup, finished, progress)
+        return stopped(setup, finished, progress)
     if arguments.shard is not None:
         staged = sum(is_staged(setup, shard) for shard in range(setup.shards))
         print(
@@ -189,7 +188,7 @@ def _generate(setup: Setup, arguments: argparse.Namespace, shards: list[int], ma
             "so far; without --shard the same command does what is left and exports them all"
         )
         return 0
-    return _export(setup, progress, screens)
+    return export(setup, progress, screens)
 
 
 def _on_ray(setup: Setup, arguments: argparse.Namespace, progress: Progress, shards: list[int]) -> Finished:
@@ -215,100 +214,12 @@ def _warn_of_bad_seeds(setup: Setup, progress: Progress) -> None:
         progress.say(f"warning: {seeds.source}: {line}")
 
 
-def _lock_spec(setup: Setup, *, accept: bool) -> None:
-    """Compare with the lock of an earlier run in this folder, then write ours."""
-    import asyncio
-
-    from synth.changes import check_lock, find_changes
-    from synth.fingerprint import read_lock, write_lock
-    from synth.setup import versions
-
-    path = setup.run / "spec.lock.yaml"
-    # Looked for before the lock is read: another process of this run writes its lock first.
-    journals = any((setup.run / "journal").glob("*.sqlite"))
-    lock = read_lock(path)
-    same = lock is not None and lock["fingerprint"] == setup.fingerprint
-    if lock is not None and not same:
-        check_lock(setup, lock)
-    if not same and (lock is not None or journals):
-        changes = None if accept else asyncio.run(find_changes(setup))
-        if changes is not None:
-            raise UserError(
-                f"{setup.run}: made with another spec: {changes}; "
-                f"pass --accept-changes to do so, or choose another folder with --out"
-            )
-    if lock is None or not same or lock["versions"] != versions():
-        hashes = {template.name: template.sha256 for template in setup.templates.values()}
-        write_lock(
-            path,
-            setup.spec,
-            fingerprint=setup.fingerprint,
-            template_hashes=hashes,
-            seeds_digest=setup.seeds.digest,
-            versions=versions(),
-        )
-
-
 def _has_failed(setup: Setup, shard: int) -> bool:
     from synth.run import stage_path
     from synth.staging import stage_facts
 
     facts = stage_facts(stage_path(setup.run, shard))
     return facts is None or bool(facts.get("failed"))
-
-
-def _stopped(setup: Setup, finished: Finished, progress: Progress) -> int:
-    error = finished.error
-    if not isinstance(error, ClinsynthError):
-        assert error is not None
-        raise error
-    print(error, file=sys.stderr)
-    if progress.requests or not isinstance(error, UserError):
-        replies = sum(progress.done_by.values())
-        print(
-            f"{replies:,} replies of this try and all earlier ones are safe in {setup.run / 'journal'}",
-            file=sys.stderr,
-        )
-    reasoning = setup.spec.produce.reasoning
-    if isinstance(error, BudgetReached) and not (reasoning and reasoning.hardest):  # a cut shard has other hardest
-        print("with --limit N the seeds finished so far can be exported at no cost", file=sys.stderr)
-    return error.exit_code
-
-
-def _export(setup: Setup, progress: Progress, screens: Screens) -> int:
-    import asyncio
-
-    from synth.export import export_run
-    from synth.ledger import run_totals
-    from synth.run import stage_path
-    from synth.summary import closing
-
-    stages = [stage_path(setup.run, shard) for shard in range(setup.shards)]
-    result = export_run(
-        setup.run, stages, setup.spec, planned=setup.planned(), fingerprint=setup.fingerprint, screens=screens
-    )
-    print(closing(setup, result, progress, asyncio.run(run_totals(setup.run)), _report(setup.run)))
-    failed, planned = sum(result.failed.values()), sum(result.planned.values())
-    if planned and failed / planned > setup.spec.max_failed:
-        print(
-            f"{failed:,} of {planned:,} rows failed, more than max_failed allows ({setup.spec.max_failed:.0%}); "
-            f"the same command with --retry-failed asks for them again",
-            file=sys.stderr,
-        )
-        return TOO_MANY_FAILED
-    return 0
-
-
-def _report(run: Path) -> Path | None:
-    """Write the report; a failure of it is a warning, for the data set is there."""
-    from synth.report import write_report
-
-    try:
-        return write_report(run)
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        print(f"warning: no report: {reason}; try again with python -m synth.report {run}", file=sys.stderr)
-        return None
 
 
 if __name__ == "__main__":

@@ -21,15 +21,13 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from filters.readers import Case, Item
 from filters.text import storable
-from synth.errors import UserError
-from synth.licence_names import is_licence, nearest_licence
-from synth.seed_files import missing_field, read_rows, source_name, unit
-from synth.seed_lines import PAYLOAD_LIMIT, BadRow, Row, damage_hint
+from synth.seed_errors import no_licence_field, no_seed, repeated_ids, seed_unit
+from synth.seed_files import read_rows, source_name
+from synth.seed_lines import PAYLOAD_LIMIT, BadRow, Row
 from synth.seed_records import RECORD_FIELDS, record_rows
 from synth.spec import SeedsSpec
 from synth.tokens import cut_to_tokens, estimate_tokens
@@ -125,11 +123,11 @@ def plan_seeds(spec: SeedsSpec, *, max_bad: int = 1000) -> SeedPlan:
         if found.record is not None:
             _add(digest, repr(found.record))
     if repeated:
-        raise _repeated_ids(spec, repeated)
+        raise repeated_ids(spec, repeated)
     if not count:
-        raise _no_seed(spec, bad, reasons, rows.fields)
+        raise no_seed(spec, bad, reasons, rows.fields)
     if spec.kind == "passages" and spec.license not in (None, _LICENCE_FIELD) and not rows.licensed:
-        raise _no_licence_field(spec)
+        raise no_licence_field(spec)
     return SeedPlan(count, bad, reasons.total(), tokens, digest.hexdigest(), licences)
 
 
@@ -187,7 +185,7 @@ class _Rows:
             seed_id = seed_id or hashlib.sha256(text.encode()).hexdigest()[:16]
             first = self._texts.setdefault(_short_hash(text), row.line)
             if first != row.line:
-                problem = ("duplicate_text", f"the same text as in {_unit(spec)} {first}")
+                problem = ("duplicate_text", f"the same text as in {seed_unit(spec)} {first}")
         problem = problem or id_problem
         if problem:
             payload = json.dumps(fields, ensure_ascii=False, default=str)[:PAYLOAD_LIMIT]
@@ -235,47 +233,3 @@ def _add(digest: hashlib._Hash, *texts: str) -> None:
 def _short_hash(text: str) -> bytes:
     """Return 16 bytes that stand for a text, so that a scan over millions of rows stays small."""
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
-
-
-def _unit(spec: SeedsSpec) -> str:
-    return unit(spec.source) if spec.kind == "passages" else "record"
-
-
-def _repeated_ids(spec: SeedsSpec, repeated: dict[str, list[int]]) -> UserError:
-    shown = ", ".join(
-        f"`{seed_id[:80]}` ({_unit(spec)}s {', '.join(map(str, lines))})" for seed_id, lines in repeated.items()
-    )
-    if spec.kind != "passages":  # those that are equal in the file are numbered when they are read
-        return UserError(
-            f"seeds.source: ids of {spec.source} become equal when what cannot be stored is left out: {shown}; give"
-            " each record an id of its own, or none: it then comes from what the record holds"
-        )
-    return UserError(
-        f"seeds.id: ids stand more than once in {spec.source}: {shown}; make them unique, or set `id: null` to derive"
-        " ids from the texts"
-    )
-
-
-def _no_licence_field(spec: SeedsSpec) -> UserError:
-    """``seeds.license`` names a field; the likeliest mistake is a licence in its place."""
-    assert spec.license is not None
-    mend = "name the field that holds the licence of each row, or leave seeds.license out"
-    if is_licence(spec.license) or nearest_licence(spec.license):
-        name = spec.license if is_licence(spec.license) else nearest_licence(spec.license)
-        mend = f"it names a field: write `license: {name}` into the rows (that of what you make stands above `seeds:`)"
-    return UserError(f"seeds.license: no row of {spec.source} has a field `{spec.license}`; {mend}")
-
-
-def _no_seed(spec: SeedsSpec, bad: list[BadSeed], reasons: Counter[str], fields: dict[str, None]) -> UserError:
-    """Return the error for a source without a usable seed, as near to the cause as can be told."""
-    if not reasons:
-        return UserError(f"seeds.source: no usable seed in {spec.source}: it holds no rows")
-    for key, field in (("text", spec.text), ("id", spec.id)):
-        if fields and field is not None and field not in fields:
-            return missing_field(key, field, list(fields), spec.source)
-    counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-    first = "; ".join(f"{_unit(spec)} {one.line}: {one.reason}: {one.detail}" for one in bad[:3])
-    hint = damage_hint(Path(spec.source)) if _unit(spec) == "line" else ""
-    return UserError(
-        f"seeds.source: no usable seed in {spec.source}: all rows refused ({counts}); {first}{hint and '; ' + hint}"
-    )
