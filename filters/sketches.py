@@ -59,8 +59,10 @@ def sketch(texts: pa.Array | pa.ChunkedArray, ngram: str, permutations: Permutat
 
 
 def _cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many cores this process may use; OMP_NUM_THREADS tells numpy's like so, and a Ray task of one core has 1."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    most = max(int(told), 1) if told.isdecimal() else 1 << 16
+    return min(most, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 def _sums(hashes: Hashes, counts: Places) -> Hashes:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from synth.marks import Marks
     from synth.progress import Progress
     from synth.run import Finished, Part
+    from synth.screens import Screens
     from synth.setup import Setup
 
 BAD_SEEDS_SHOWN = 5
@@ -174,7 +175,7 @@ def _generate(setup: Setup, arguments: argparse.Namespace, shards: list[int], ma
                 "chosen otherwise"
             )
         if arguments.runner == "ray":
-            finished = _on_ray(setup, arguments, progress, todo)
+            finished, screens = _on_ray(setup, arguments, progress, todo, screens)
         else:
             part = asyncio.run(_part(setup, arguments.shard))
             run_now = Run(setup, progress, shards=todo, retry_failed=arguments.retry_failed, part=part)
@@ -191,13 +192,15 @@ def _generate(setup: Setup, arguments: argparse.Namespace, shards: list[int], ma
     return export(setup, progress, screens)
 
 
-def _on_ray(setup: Setup, arguments: argparse.Namespace, progress: Progress, shards: list[int]) -> Finished:
+def _on_ray(
+    setup: Setup, arguments: argparse.Namespace, progress: Progress, shards: list[int], screens: Screens
+) -> tuple[Finished, Screens]:
     from synth.ray_runner import Command, run_on_ray
 
     command = Command(
         arguments.spec, arguments.overrides, arguments.limit, arguments.retry_failed, arguments.address or "auto"
     )
-    return run_on_ray(setup, command, progress, shards)
+    return run_on_ray(setup, command, progress, shards, screens)
 
 
 def _warn_of_bad_seeds(setup: Setup, progress: Progress) -> None:

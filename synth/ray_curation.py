@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from synth.ray_runner import connect
+    from synth.ray_cluster import connect
 
     for path in options.files:
         if path.suffix != ".parquet":

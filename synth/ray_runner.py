@@ -1,8 +1,8 @@
 """A run on a Ray cluster: one task a shard, the same coroutines as on one machine, and the same bytes.
 
-The driver plans, hands out shards, adds up what the nodes report, and exports at the end; everything between is
-:mod:`synth.ray_worker`. A task whose node or process is lost is started again elsewhere by Ray and goes on from the
-copied journal. When the driver or the head node is lost, the same command on another cluster goes on.
+The driver plans, hands out shards (:mod:`synth.ray_worker`), adds up what the nodes report, has them screen the rows
+(:mod:`synth.ray_screens`) and exports at the end. A task whose node or process is lost is started again by Ray and
+goes on from the copied journal. When driver or head are lost, the same command on another cluster goes on.
 
 A budget is split by shard (:mod:`synth.shares`); a shard that has used its share up stops alone, the others go on.
 Every task has endpoints of its own: ``max_in_flight`` holds for each of them.
@@ -18,25 +18,24 @@ import asyncio
 import json
 import os
 import shutil
-import signal
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from synth.budget import Spending
-from synth.engines import models_in_use
 from synth.errors import BudgetReached, ClinsynthError, RunInterrupted, UserError
 from synth.estimate import estimate
 from synth.ledger import run_totals
 from synth.progress import EVERY, Progress
+from synth.ray_cluster import connect, cores_of_a_task, interrupts, refuse_engines
+from synth.ray_screens import screened_on
 from synth.ray_worker import Task, do_shard
-from synth.run import Finished, is_staged
+from synth.run import Finished, is_staged, stage_path
+from synth.screens import Screens
 from synth.setup import Setup
 from synth.shares import budgets
-from synth.spec_models import BatchModel, VllmModel
 
 COPY_EVERY = 5.0
 """Seconds between copies of a journal."""
@@ -44,7 +43,7 @@ RETRIES = 5
 """How often Ray starts a shard again whose node was lost."""
 LOOK = 0.5
 AHEAD = 2
-"""Tasks handed out for each core of the cluster: so that none is idle, and Ray need not hold a million of them."""
+"""Tasks handed out for each that can run: so that no core is idle, and Ray need not hold a million of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,48 +57,31 @@ class Command:
     address: str = "auto"
 
 
-def run_on_ray(setup: Setup, command: Command, progress: Progress, shards: Sequence[int]) -> Finished:
-    """Do the shards on a cluster; returns early when something stops the run.
+def run_on_ray(
+    setup: Setup, command: Command, progress: Progress, shards: Sequence[int], screens: Screens
+) -> tuple[Finished, Screens]:
+    """Do the shards on a cluster, then screen all staged rows there, unless something stops the run before.
+
+    Where all is exported already and no shard is to be done, no cluster is needed. The screens that come back are to
+    be used for the export.
 
     Raises:
         UserError: Ray is not installed, there is no cluster at the address, or a model belongs to one process.
+        ClinsynthError: rows could not be screened.
         KeyboardInterrupt: interrupted for the second time.
     """
-    for role, model in models_in_use(setup.spec).items():
-        if isinstance(model, BatchModel) or (isinstance(model, VllmModel) and model.base_url is None):
-            raise UserError(
-                f"models.{role}: --runner ray cannot share engine {model.engine}; start servers on the cluster and "
-                f"name them with base_url"
-            )
-    if not shards:
-        return Finished(None)
+    refuse_engines(setup.spec)
+    if not shards and (setup.run / "export").exists():
+        return Finished(None), screens
     ray = connect(command.address)
     try:
-        return _Driver(ray, setup, command, progress).execute(list(shards))
+        finished = _Driver(ray, setup, command, progress).execute(list(shards)) if shards else Finished(None)
+        if finished.error is None:
+            progress.say("screening rows on the nodes")
+            screens = screened_on(ray, screens, [stage_path(setup.run, n) for n in range(setup.shards)])
+        return finished, screens
     finally:
         ray.shutdown()
-
-
-def connect(address: str) -> Any:
-    """Ray, connected to the cluster at ``address`` (``auto``: the one of this machine; ``local``: one made for us).
-
-    Raises:
-        UserError: it is not installed, or there is no such cluster.
-    """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    try:
-        import ray
-    except ImportError:
-        raise UserError("--runner ray: Ray is not installed; pip install 'clinsynth[ray]'") from None
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level="warning", include_dashboard=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise UserError(
-            f"--address {address}: no Ray cluster there ({reason}); start one with ray start --head, or pass "
-            f"--address local"
-        ) from None
-    return ray
 
 
 @dataclass(slots=True)
@@ -112,8 +94,9 @@ class _Driver:
     progress: Progress
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
     finished: Finished = field(default_factory=lambda: Finished(None))
+    cores: int = 1
+    """Of a task."""
     _said: dict[int, int] = field(default_factory=dict)
-    _interrupts: int = 0
 
     @property
     def folder(self) -> Path:
@@ -128,9 +111,11 @@ class _Driver:
         seeds = sum(map(self.setup.seeds_in, shards))
         expected = sum(line.requests for line in estimate(self.setup)) * seeds / max(self.setup.seeds.count, 1)
         self.progress.begin(None, Spending(self.setup.spec.budget), seeds, expected)
-        work = self.ray.remote(num_cpus=1, max_retries=RETRIES, scheduling_strategy="SPREAD")(do_shard)
+        self.cores = cores_of_a_task(self.ray, self.setup.spec)
+        work = self.ray.remote(num_cpus=self.cores, max_retries=RETRIES, scheduling_strategy="SPREAD")(do_shard)
         tasks = ((shard, self._task(shard, share[shard])) for shard in shards)
-        with self._signals():
+        # Once: nodes send nothing more, and what is in flight arrives; twice: do not wait.
+        with interrupts(self._interrupt):
             self._watch(work, tasks)
         return self.finished
 
@@ -154,7 +139,7 @@ class _Driver:
         open_tasks: dict[Any, int] = {}
         shown = self.progress.elapsed
         while True:
-            room = AHEAD * max(int(self.ray.cluster_resources().get("CPU", 1)), 1)
+            room = AHEAD * max(int(self.ray.cluster_resources().get("CPU", 1)) // self.cores, 1)
             while len(open_tasks) < room and not self._stopping and (following := next(tasks, None)):
                 open_tasks[work.remote(following[1])] = following[0]
             if not open_tasks:
@@ -206,20 +191,6 @@ class _Driver:
         if counts:
             self.progress.take(counts)
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Ctrl-C or SIGTERM once: nodes send nothing more, and what is in flight arrives; twice: do not wait."""
-
-        def interrupt(*_: object) -> None:
-            self._interrupts += 1
-            if self._interrupts > 1:
-                raise KeyboardInterrupt
-            self.finished.error = RunInterrupted("interrupted; run the same command again to go on from here")
-            self._say_stop()
-
-        before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _interrupt(self) -> None:
+        self.finished.error = RunInterrupted("interrupted; run the same command again to go on from here")
+        self._say_stop()

@@ -74,6 +74,11 @@ class Screens:
             self._paraphrases = Paraphrases(self._items, self.encoder, cosine)
 
     @property
+    def independent(self) -> bool:
+        """Whether what is said of a row depends on that row alone, to the last digit: a model's may on its batch."""
+        return self._paraphrases is None
+
+    @property
     def benchmarks(self) -> dict[str, int]:
         """Items that rows are compared with, by benchmark."""
         return dict(Counter(target.benchmark for target in self._items.targets)) if self._items else {}
@@ -109,7 +114,7 @@ class Screens:
 
     def marked(self, kind: str, row: Row) -> Row:
         """The row as it is kept: flagged with what may identify a person, or with that masked."""
-        if self._phi is None:
+        if self._phi is None or self._phi.mode == "drop":  # then a row that is kept has nothing of the kind
             return row
         masks = self._phi.mode == "mask"
         pieces = [*_pieces(kind, row, SCREENED[kind]), *(_pieces(kind, row, ("evidence",)) if masks else ())]

@@ -11,7 +11,8 @@ import pytest
 
 from synth.fault_server import FaultOptions, FaultServer, serving
 
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+"""Of workers, too, the niceness: Ray gives them 15, and beside other processes they would hardly come to run."""
 STORE = 80 * 1024 * 1024
 """Bytes of a node's object store: the least that Ray takes is 75 MB."""
 
