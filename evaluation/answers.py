@@ -70,7 +70,7 @@ class Answer:
     answer: str | None
     """The letter chosen as the options were shown; None where there is no telling, which counts as wrong."""
     method: str
-    """``generate`` or ``loglik``."""
+    """``generate``, ``loglik`` or ``cloze``."""
     seed: int
     """Of the order of the options, and of sampling."""
     order: Sequence[str]
@@ -80,7 +80,7 @@ class Answer:
     truncated: bool = False
     """Generation stopped at the limit of tokens."""
     text: str | None = None
-    """What the model wrote; None for ``loglik``."""
+    """What the model wrote; None for ``loglik`` and ``cloze``."""
     scores: Sequence[float] | None = None
     """Log-likelihood of each option as shown, in nats; None for ``generate``."""
     nll_per_byte: float | None = None

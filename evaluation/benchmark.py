@@ -191,8 +191,10 @@ def _settings(arguments: argparse.Namespace) -> Settings:
             raise UserError(f"{option} goes with --ttt: name a configuration of test-time training, or leave it out")
     for option in ("model", "base"):
         given = getattr(arguments, option)
-        if given and is_endpoint(given) and arguments.method == "loglik":
-            raise UserError(f"--method loglik: {given} is an endpoint, which gives no likelihoods: name the weights")
+        if given and is_endpoint(given) and arguments.method != "generate":
+            raise UserError(
+                f"--method {arguments.method}: {given} is an endpoint, which gives no likelihoods: name the weights"
+            )
         if given and is_endpoint(given) and arguments.ttt:
             raise UserError(f"--ttt: {given} is an endpoint, which cannot be adapted: name the weights")
     return Settings(

@@ -54,7 +54,8 @@ def make_parser() -> argparse.ArgumentParser:
         dest="overrides",
         help="with --ttt: override a key of it",
     )
-    add("--method", choices=("generate", "loglik"), default="generate", help="loglik is for base models")
+    add("--method", choices=("generate", "loglik", "cloze"), default="generate",
+        help="for base models: loglik of the options' letters, cloze of their texts")  # fmt: skip
     add("--limit", type=_positive, help="items a task, the same for every model and seed")
     add("--seeds", type=int, nargs="+", default=[0], help="orders of the options, and sampling (default: 0)")
     add("--temperature", type=float, default=0.0, help="0: greedy (default)")

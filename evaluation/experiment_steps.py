@@ -43,7 +43,7 @@ def steps(out: Path, data: Path, tasks: Sequence[str], items: int, encoder: str,
     """
     rows, sft, dpo = out / "data", out / "sft", out / "dpo"
     ttt = ["--ttt", "ttt", *_set([f"output={out / 'ttt'}", f"retrieval.encoder={encoder}", *TTT])]
-    asked = ["--tasks", *tasks, "--data", str(data), "--out", str(out / "evaluation"), "--method", "loglik",
+    asked = ["--tasks", *tasks, "--data", str(data), "--out", str(out / "evaluation"), "--method", "cloze",
              "--limit", str(items), "--seeds", "1"]  # fmt: skip
     return [
         Step("generate", "synth.generate",

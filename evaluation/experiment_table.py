@@ -65,7 +65,7 @@ def _legend(report: Report, minutes: Mapping[str, float]) -> str:
     items = ", ".join(f"{task.items} of {task.name}" for task in report.tasks)
     steps = ", ".join(f"{name} {value:.1f}" for name, value in minutes.items())
     return (
-        f"Items: {items}; by the log-likelihood of the letters, options in an order drawn by a seed. In brackets 95 % "
+        f"Items: {items}; by the log-likelihood a byte of the options' texts, which are not shown. In brackets 95 % "
         "intervals. Differences are in points and paired by item, p is McNemar's exact test with Holm's adjustment "
         f"over the tasks. Minutes are those of a run's answers; all steps took {sum(minutes.values()):.1f} ({steps})."
     )

@@ -6,6 +6,7 @@ beginning, and the score is the sum over the continuation's tokens in nats. Chat
 low by it; theirs is ``generate``.
 
 Continuations of one token after the same prompt share one pass; batches are made of sequences of similar length.
+Longer ones (an option's text) come after a prompt that is read once, through its cache.
 """
 
 from __future__ import annotations
@@ -45,10 +46,14 @@ def score(
         for prompt, options in zip(prompts, continuations, strict=True)
     ]
     by_inputs: dict[Ids, set[Ids]] = {}
-    for one in (one for options in wanted for one in options):
-        by_inputs.setdefault(one.inputs, set()).add(one.targets)
-    rows = sorted(by_inputs, key=lambda ids: (-len(ids), ids))
     found: dict[_Wanted, float] = {}
+    for options in wanted:
+        if (prompt := _shared_prompt(options)) is not None:
+            found |= _after(model, prompt, options)
+            continue
+        for one in options:
+            by_inputs.setdefault(one.inputs, set()).add(one.targets)
+    rows = sorted(by_inputs, key=lambda ids: (-len(ids), ids))
     for at in range(0, len(rows), batch_size):
         batch = rows[at : at + batch_size]
         found |= _batch(model, batch, [sorted(by_inputs[row]) for row in batch])
@@ -64,6 +69,41 @@ def _wanted(tokenizer: Any, prompt: str, continuation: str, longest: int) -> _Wa
     if not targets:
         raise ValueError(f"the continuation {continuation!r} adds no token to its prompt")
     return _Wanted(tuple(both[-(longest + 1) :][:-1]), tuple(targets[-longest:]))
+
+
+def _shared_prompt(options: Sequence[_Wanted]) -> Ids | None:
+    """The tokens before all continuations, where these are several, longer than a token, and come after the same."""
+    prompts = {one.inputs[: len(one.inputs) + 1 - len(one.targets)] for one in options}
+    if len(options) == 1 or max(len(one.targets) for one in options) == 1 or len(prompts) > 1:
+        return None
+    return prompts.pop() or None
+
+
+def _after(model: Any, prompt: Ids, options: Sequence[_Wanted]) -> dict[_Wanted, float]:
+    """The prompt in one pass, then all continuations in a second one on its cache."""
+    import torch
+
+    count, width = len(options), max(len(one.targets) for one in options) - 1
+    ids = torch.tensor([list(one.targets[:-1]) + [0] * (width + 1 - len(one.targets)) for one in options])
+    mask = torch.tensor([[1] * (len(one.targets) - 1) + [0] * (width + 1 - len(one.targets)) for one in options])
+    with torch.inference_mode():
+        read = model(input_ids=torch.tensor([prompt], device=model.device), use_cache=True, logits_to_keep=1)
+        cache = read.past_key_values
+        cache.batch_repeat_interleave(count)
+        seen = torch.ones((count, len(prompt)), dtype=mask.dtype)
+        places = torch.arange(len(prompt), len(prompt) + width).expand(count, -1)
+        out = model(
+            input_ids=ids.to(model.device),
+            attention_mask=torch.cat([seen, mask], dim=1).to(model.device),
+            position_ids=places.to(model.device),
+            past_key_values=cache,
+        )
+        logits = torch.cat([read.logits.expand(count, -1, -1), out.logits], dim=1)
+        probable = torch.log_softmax(logits.float(), dim=-1).cpu()
+    return {
+        one: float(probable[row, range(len(one.targets)), list(one.targets)].double().sum())
+        for row, one in enumerate(options)
+    }
 
 
 def _batch(model: Any, rows: Sequence[Ids], targets: Sequence[Sequence[Ids]]) -> dict[_Wanted, float]:

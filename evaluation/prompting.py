@@ -1,7 +1,8 @@
 """How a question is put to a model: as a chat that asks for a last line, or as plain text to be continued.
 
 The chat is the template ``evaluation/mcq`` and stands for instructed models; the plain form is what log-likelihoods
-are taken of. Knows nothing about models.
+are taken of; with the options shown their letters follow, without them (cloze) their texts. Knows nothing about
+models.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ VARIABLES = frozenset({"question", "context", "options", "letters", "language"})
 
 _PLAIN = "Abstract: {context}\nQuestion: {question}\n{letter}. {option}\nAnswer:"
 """The plain form, of which only the hash is needed here; :func:`plain` writes it."""
+
+_CLOZE = "Abstract: {context}\nQuestion: {question}\nAnswer: {option}"
+"""The form without options; :func:`cloze` writes it."""
 
 
 @functools.cache
@@ -55,6 +59,22 @@ def plain(question: Question) -> str:
 def continuations(question: Question) -> list[str]:
     """Return what may follow :func:`plain`, an entry an option, in order."""
     return [f" {letter}" for letter in question.options]
+
+
+def cloze(question: Question) -> str:
+    """Return the text whose continuation is an option in full; the options are not shown."""
+    abstract = f"Abstract: {question.context}\n" if question.context else ""
+    return f"{abstract}Question: {question.question}\nAnswer:"
+
+
+def option_texts(question: Question) -> list[str]:
+    """Return what may follow :func:`cloze`, an entry an option, in order."""
+    return [f" {text}" for text in question.options.values()]
+
+
+def cloze_hash() -> str:
+    """Return 16 hex digits for the form without options."""
+    return hashlib.sha256(_CLOZE.encode()).hexdigest()[:16]
 
 
 def plain_hash() -> str:

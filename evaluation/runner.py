@@ -21,7 +21,17 @@ from evaluation.extract import extract
 from evaluation.generate import Generated, generate
 from evaluation.loglik import score
 from evaluation.models import Loaded
-from evaluation.prompting import chat, chat_hash, continuations, load_template, plain, plain_hash
+from evaluation.prompting import (
+    chat,
+    chat_hash,
+    cloze,
+    cloze_hash,
+    continuations,
+    load_template,
+    option_texts,
+    plain,
+    plain_hash,
+)
 from evaluation.tasks import Question
 from synth.endpoints.base import Endpoint, Outcome, Request
 from synth.errors import EndpointRefused, UserError
@@ -38,7 +48,7 @@ class Settings:
     """How questions are asked."""
 
     method: str = "generate"
-    """``generate`` or ``loglik``."""
+    """``generate``, ``loglik`` (of the letters) or ``cloze`` (of the options' texts, a byte)."""
     language: str = "English"
     max_new_tokens: int = 2048
     temperature: float = 0.0
@@ -49,12 +59,14 @@ class Settings:
     @property
     def prompt_hash(self) -> str:
         """Of the prompt that the method uses."""
-        return plain_hash() if self.method == "loglik" else chat_hash(load_template(), self.language)
+        if self.method == "generate":
+            return chat_hash(load_template(), self.language)
+        return plain_hash() if self.method == "loglik" else cloze_hash()
 
     def about(self) -> dict[str, object]:
         """What has to be the same for a run to go on."""
         shared: dict[str, object] = {"method": self.method, "prompt_hash": self.prompt_hash}
-        if self.method == "loglik":
+        if self.method != "generate":
             return shared
         sampling = {"temperature": self.temperature, "top_p": self.top_p, "max_new_tokens": self.max_new_tokens}
         return shared | {"language": self.language} | sampling
@@ -96,11 +108,25 @@ def from_generated(task: str, ask: Ask, got: Generated, model: str, prompt_hash:
 
 
 def from_scores(
-    task: str, ask: Ask, scores: Sequence[float], model: str, *, tokens_in: int = 0, seconds: float = 0.0
+    task: str,
+    ask: Ask,
+    scores: Sequence[float],
+    model: str,
+    *,
+    method: str = "loglik",
+    tokens_in: int = 0,
+    seconds: float = 0.0,
 ) -> Answer:
-    """Return the row for the log-likelihoods of a question's options; of equal ones the first is the answer."""
+    """Return the row for the log-likelihoods of a question's options; of equal ones the first is the answer.
+
+    ``cloze`` divides by the bytes of each option, for a longer text is less likely whatever it says (lm-eval's
+    acc_norm divides by characters).
+    """
     question = ask.question
     letters = list(question.options)
+    sizes = [len(text.encode()) for text in (continuations if method == "loglik" else option_texts)(question)]
+    if method == "cloze":
+        scores = [one / size for one, size in zip(scores, sizes, strict=True)]
     best = max(range(len(letters)), key=lambda at: scores[at])
     right = letters.index(question.gold)
     return Answer(
@@ -109,13 +135,13 @@ def from_scores(
         cluster=question.cluster,
         gold=question.gold,
         answer=letters[best],
-        method="loglik",
+        method=method,
         seed=ask.seed,
         order=list(question.order),
-        prompt_hash=plain_hash(),
+        prompt_hash=Settings(method=method).prompt_hash,
         model=model,
         scores=list(scores),
-        nll_per_byte=-scores[right] / len(continuations(question)[right].encode()),
+        nll_per_byte=-scores[right] / (sizes[right] if method == "loglik" else 1),
         tokens_in=tokens_in,
         seconds=seconds,
     )
@@ -129,8 +155,8 @@ def ask_weights(
     template = load_template()
     for at in range(0, len(ordered), settings.batch_size):
         batch = ordered[at : at + settings.batch_size]
-        if settings.method == "loglik":
-            rows = _score(loaded, name, task, batch)
+        if settings.method != "generate":
+            rows = _score(loaded, name, task, batch, settings.method)
         else:
             got = generate(
                 loaded.model,
@@ -147,15 +173,16 @@ def ask_weights(
         watch(len(rows))
 
 
-def _score(loaded: Loaded, name: str, task: str, batch: Sequence[Ask]) -> list[Answer]:
-    prompts = [plain(ask.question) for ask in batch]
-    options = [continuations(ask.question) for ask in batch]
+def _score(loaded: Loaded, name: str, task: str, batch: Sequence[Ask], method: str) -> list[Answer]:
+    put, ends = (plain, continuations) if method == "loglik" else (cloze, option_texts)
+    prompts = [put(ask.question) for ask in batch]
+    options = [ends(ask.question) for ask in batch]
     begin = time.perf_counter()
     scores = score(loaded.model, loaded.tokenizer, prompts, options, batch_size=len(batch))
     share = (time.perf_counter() - begin) / len(batch)
     lengths = [len(ids) for ids in loaded.tokenizer(prompts)["input_ids"]]
     return [
-        from_scores(task, ask, of_ask, name, tokens_in=length, seconds=share)
+        from_scores(task, ask, of_ask, name, method=method, tokens_in=length, seconds=share)
         for ask, of_ask, length in zip(batch, scores, lengths, strict=True)
     ]
 

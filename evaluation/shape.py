@@ -42,7 +42,7 @@ class Score(_Part):
     """Cases, where several items belong to one; else the items."""
     seeds: list[int]
     method: str
-    """``generate`` or ``loglik``."""
+    """``generate``, ``loglik`` or ``cloze``."""
     accuracy: Range
     chance: float
     """Expected accuracy of guessing."""

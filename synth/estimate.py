@@ -84,7 +84,7 @@ def _rewards(setup: Setup) -> list[Line]:
 
 
 _HANDED_ON = {"question": 30, "answer": 350, "thought": 1500, "turns": 400, "facts": 60, "departments": 200}
-_HANDED_ON |= {"options": 60, "gold": 10, "attempts": 4000}
+_HANDED_ON |= {"options": 60, "gold": 10, "attempts": 4000, "case_facts": 250, "transcript": 450}
 """Usual tokens of what earlier steps hand to a template."""
 
 
@@ -152,6 +152,7 @@ def _requests_per_seed(setup: Setup) -> dict[str, float]:
         each, turns = float(produce.dialogues.per_seed), float(produce.dialogues.max_turns)
         counts |= {"case": each, "patient": each * turns, "doctor": each * turns}
         counts |= {"diagnosis": each, "judge_dialogue": each}
+        counts |= {"review_dialogue": each} if produce.dialogues.review else {}
         if setup.spec.seeds.kind == "cases":  # they are the cards
             del counts["case"]
         if "dialogue_outcome" in origins:

@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from filters.phrases import refusal
+from filters.text import words
 from synth.endpoints.base import Reply
 
 _FENCE = re.compile(r"```[a-zA-Z0-9]*\s*")
@@ -31,7 +32,7 @@ class BadReply(Exception):
     """A reply that is no value.
 
     Attributes:
-        reason: ``refusal``, ``content_filter``, ``truncated``, ``empty``, ``not_json`` or ``schema``.
+        reason: ``refusal``, ``content_filter``, ``truncated``, ``empty``, ``not_json``, ``turn_empty`` or ``schema``.
         final: asking again is pointless (the model or its provider declined).
     """
 
@@ -87,11 +88,17 @@ def parse(reply: Reply, model: type[BaseModel] | None) -> Parsed:
         value = model.model_validate(obj)
     except ValidationError as err:
         lines = [f"{'.'.join(str(p) for p in e['loc']) or 'the reply'}: {e['msg']}" for e in err.errors()[:5]]
-        raise BadReply("schema", _one_line("; ".join(lines))) from None
+        reason = "turn_empty" if all(map(_says_nothing, err.errors())) else "schema"
+        raise BadReply(reason, _one_line("; ".join(lines))) from None
     for text in _own_words(value):
         if refusal(text):
             raise BadReply("refusal", _one_line(text))
     return Parsed(value, repaired)
+
+
+def _says_nothing(error: Any) -> bool:
+    """Whether what a form refuses is a turn of a conversation without a word in it ("…", "?")."""
+    return error["type"] == "string_too_short" and error["loc"] == ("say",) and not words(error["input"])
 
 
 def _own_words(value: BaseModel) -> Iterator[str]:

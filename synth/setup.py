@@ -135,6 +135,7 @@ def steps_in_use(spec: Spec) -> list[str]:
         steps += ["patient", "doctor", "diagnosis", "judge_dialogue"]
         if produce.dialogues.rubric:
             steps += ["rubric_judge", *(["rubric_write"] if produce.dialogues.rubric.written else [])]
+        steps += ["review_dialogue"] if produce.dialogues.review else []
     if produce.preferences and "dialogue_outcome" in produce.preferences.from_:
         steps += ["judge_turn"]
     return steps

@@ -55,6 +55,7 @@ STEPS: dict[str, Step] = {
     "diagnosis": _step("judge", "dialogue/diagnosis", "given expected said", 0.0, 64, 8),
     "judge_dialogue": _step("judge", "dialogue/judge_dialogue", "turns", 0.0, 256, 30),
     "judge_turn": _step("judge", "dialogue/judge_turn", "turns reply", 0.0, 256, 30),
+    "review_dialogue": _step("judge", "dialogue/review_dialogue", "case_facts transcript", 0.0, 4096, 100),
     "rubric_write": _step("generator", "dialogue/rubric_write", "facts expected count", 0.7, 1024, 200),
     "rubric_judge": _step("judge", "dialogue/rubric_judge", "turns criterion", 0.0, 256, 50),
 }
@@ -90,6 +91,8 @@ SAMPLES: dict[str, object] = {
     "facts": ["The chest hurts on the stairs."],
     "persona": ["anxious"],
     "turns": [{"speaker": "Patient", "text": "My chest hurts."}],
+    "case_facts": [{"id": "p1", "text": "The chest hurts on the stairs.", "known_by": "patient"}],
+    "transcript": [{"number": 0, "speaker": "Patient", "text": "My chest hurts."}],
     "sex": "female",
     "age": 61,
     "actions": ["ask", "diagnose"],
@@ -113,7 +116,7 @@ RECIPES: dict[str, tuple[str, ...]] = {
     ),
     "dialogue": (
         *("department", "case", "patient", "doctor", "diagnosis", "judge_dialogue", "judge_turn"),
-        *("rubric_write", "rubric_judge"),
+        *("rubric_write", "rubric_judge", "review_dialogue"),
     ),
 }
 """Which steps make the rows of a recipe; the row's ``prompt_hash`` covers their templates."""

@@ -14,6 +14,7 @@ from synth.ask import Answer, Asker
 from synth.recipes.case import facts_of, result_of
 from synth.recipes.forms import CaseCard, PatientTurn, doctor_form
 from synth.recipes.notes import Evidence, note, one_line
+from synth.recipes.review import Review
 
 FIRST = ("ask", "examine", "test")
 ALL = ("ask", "examine", "test", "diagnose")
@@ -46,6 +47,8 @@ class Consultation:
     """Every reply that went into it, in order; the last one is the doctor's diagnosis."""
     evidence: list[Evidence] = field(default_factory=list)
     """What was noticed about its course."""
+    review: Review = field(default_factory=Review)
+    """What the judge found in it, where the spec wants that."""
 
     def messages(self) -> list[dict[str, str]]:
         """As a chat: patient and results are the user, the doctor is the assistant."""

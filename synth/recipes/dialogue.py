@@ -1,4 +1,4 @@
-"""The dialogue recipe: passage or stored case → hidden case → persona → consultation → rubric and judge → row.
+"""The dialogue recipe: passage or stored case → hidden case → persona → consultation → rubric, review and judge → row.
 
 From the last turn a preference pair may branch (:mod:`synth.recipes.outcome_pairs`).
 """
@@ -19,6 +19,7 @@ from synth.recipes.forms import CaseCard, case_form
 from synth.recipes.job import Job
 from synth.recipes.notes import checked, repetitive
 from synth.recipes.outcome_pairs import Ending, diagnosis_unsaid, ending_of, outcome_pair
+from synth.recipes.review import merged, review_of
 from synth.recipes.slots import Slot
 from synth.spec import Dialogues
 
@@ -53,6 +54,9 @@ async def _dialogue(job: Job, wanted: Dialogues, name: str) -> None:
         await consult(job.asker, talk, card, persona, name, wanted.max_turns)
         ending = await ending_of(job.asker, card, talk.turns[-1], talk.answers[-1], name)
         rubric = await rubric_of(job.asker, wanted.rubric, card, talk.shown(), name)
+        if wanted.review:
+            turns = [turn.as_dict() for turn in talk.turns]
+            talk.review = await review_of(job.asker, card, turns, name, job.max_tokens("review_dialogue"))
         await _row(job, slot, made, card, persona, talk, ending, rubric)
         if job.slots.open(pair):
             await outcome_pair(job, pair, made, card, talk, ending, rubric, name)
@@ -78,9 +82,9 @@ async def _row(
     row = await job.common(
         "dialogue",
         (*made, *rubric.written, *talk.answers),
-        (*ending.judged, *rubric.judged, grade),
-        evidence=evidence,
-        flags=rubric.flags,
+        (*ending.judged, *rubric.judged, *talk.review.judged, grade),
+        evidence=merged(evidence, talk.review.evidence),
+        flags=(*rubric.flags, *talk.review.flags),
     )
     messages = talk.messages()
     row |= {

@@ -4,7 +4,8 @@ Which of the two is preferred is decided by the first of these that tells them a
 rubric, where its scores lie ``RUBRIC_MARGIN`` or more apart (the pair is then flagged ``decided_by_rubric``, and its
 margin is that difference); the judge's score of the turn. The rubric is graded for the second turn only where the
 diagnoses are equally right, and compared on the criteria that have a verdict for both. Equal turns give no pair, nor
-do two of which one has no verdict on its diagnosis or no score.
+do two of which one has no verdict on its diagnosis or no score. A judge's review is of the consultation as it was
+held: where the second turn is preferred, the rules alone have seen that one.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from synth.recipes.forms import CaseCard, Verdict
 from synth.recipes.job import Job
 from synth.recipes.notes import Evidence, checked, note, one_line, unsaid
 from synth.recipes.preferences import assistant, keep_pair
+from synth.recipes.review import merged
 from synth.recipes.slots import Slot
 from synth.rubric import Graded, score
 
@@ -137,10 +139,10 @@ async def _keep(
     row = await job.common(
         "dialogue",
         (*made, *prefix.answers, worse.ending.written, better.ending.written),
-        (*worse.ending.judged, *better.ending.judged, *graded, worse.grade, better.grade),
+        (*worse.ending.judged, *better.ending.judged, *graded, *talk.review.judged, worse.grade, better.grade),
         texts=(better.ending.turn.text, worse.ending.turn.text),
         evidence=_about_pair(talk, card, better.ending),
-        flags=flags,
+        flags=(*flags, *talk.review.flags),
     )
     chosen, rejected = assistant(better.ending.turn.text), assistant(worse.ending.turn.text)
     margin = round(better.rubric - worse.rubric, 4) if by_rubric else judged
@@ -153,4 +155,6 @@ def _about_pair(talk: Consultation, card: CaseCard, better: Ending) -> list[Evid
     wrong = [] if better.correct else [note("chosen_diagnosis_wrong", better.turn.argument or "", last)]
     turns = [turn.as_dict() for turn in (*talk.turns[:-1], better.turn)]
     known = [item for item in talk.evidence if item["turn"] != last or better.turn is talk.turns[-1]]
-    return checked(turns, case_json(card), [*known, *diagnosis_unsaid(better.turn, last), *wrong])
+    found = checked(turns, case_json(card), [*known, *diagnosis_unsaid(better.turn, last), *wrong])
+    reviewed = range(last + 1 if better.turn is talk.turns[-1] else last)
+    return merged(found, [one for one in talk.review.evidence if one["turn"] in reviewed])

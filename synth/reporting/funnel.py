@@ -17,7 +17,7 @@ from synth.reporting.read import RunFolder
 from synth.reporting.shape import Funnel, KindCount, Loss, Quota, Stage
 from synth.rows import KINDS
 
-_UNREADABLE = {"content_filter", "empty", "length", "not_json", "refusal", "schema", "truncated"}
+_UNREADABLE = {"content_filter", "empty", "length", "not_json", "refusal", "schema", "truncated", "turn_empty"}
 _REPEATED = {"duplicate_id", "near_duplicate", "near_duplicate_question", "paraphrase"}
 _JUDGED = {"low_quality", "low_complexity", "not_verified", "tie", "unscored"}
 _Reason = tuple[str, str, str]

@@ -214,6 +214,7 @@ DEFAULTS: dict[str, Handler] = {
     "diagnosis": lambda asked: {"verdict": "no"},
     "judge_dialogue": lambda asked: grade(7),
     "judge_turn": lambda asked: grade(8 if "stable angina" in asked.user else 4),
+    "review_dialogue": {"findings": []},
     "rubric_write": lambda asked: {
         "criteria": [
             {"criterion": f"Asks about {asked.topic}, part {n}.", "points": 2 - 4 * (n % 2)}

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.dialogue_flags import is_found
+from benchmarks.plants import Script as PlantedScript
 from synth.errors import BudgetReached
 from synth.fault_server import FaultOptions, FaultServer
 from tests.synth.played import play
@@ -80,13 +82,25 @@ async def test_dialogues_of_one_passage_do_not_share_their_fate(tmp_path: Path) 
     assert played.why("dialogue") == [("case", "no_case")]
 
 
-async def test_who_falls_silent_ends_the_talk(tmp_path: Path) -> None:
+@pytest.mark.parametrize("nothing", ["", "  ", "…", "?", ".", "-"])
+async def test_who_falls_silent_ends_the_talk(tmp_path: Path, nothing: str) -> None:
     def silent(asked: Asked) -> dict[str, Any]:
-        return {"say": ""} if asked.turn else {"say": "Hello, I feel ill."}
+        return {"say": nothing} if asked.turn else {"say": "Hello, I feel ill."}
 
     played = await play(tmp_path, Script(patient=silent), WITH_PAIRS, reasks=1)
-    assert played.why("dialogue") == played.why("preference") == [("patient/0/1", "schema")]
+    assert played.why("dialogue") == played.why("preference") == [("patient/0/1", "turn_empty")]
     assert {r["status"] for r in played.rejected} == {"rejected"}
+    assert [entry.reask for entry, _ in played.asked("patient") if entry.step == "patient/0/1"] == [0, 1]
+    planted = PlantedScript("silence", "none", "turn_empty", {}, (), due=2)
+    (reason,) = [reason for _, reason in played.why("dialogue")]
+    assert is_found(planted, {"rejected": reason, "evidence": []})
+
+
+async def test_a_turn_that_is_said_at_the_second_asking_counts(tmp_path: Path) -> None:
+    script = Script(patient=lambda asked: {"say": "I feel ill." if "could not be used" in asked.user else "…"})
+    played = await play(tmp_path, script, ALONE, reasks=1)
+    (row,) = played.rows["dialogue"]
+    assert {turn["text"] for turn in row["turns"] if turn["speaker"] == "patient"} == {"I feel ill."}
 
 
 async def test_an_endpoint_that_fails_fails_the_row(tmp_path: Path) -> None:

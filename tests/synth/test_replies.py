@@ -421,6 +421,24 @@ def test_who_must_diagnose_may_speak_longer() -> None:
     assert bad(json.dumps(DOCTOR | {"say": say}), doctor_form(("ask", "diagnose"))).reason == "schema"
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"say": "…"}, "turn_empty"),
+        ({"say": " \n"}, "turn_empty"),
+        ({"say": "?"}, "turn_empty"),
+        ({"say": "5"}, "schema"),
+        ({"say": "是"}, "schema"),
+        ({"say": None}, "schema"),
+        ({"say": "…", "argument": "?"}, "schema"),
+        ({"say": "Since when?", "thought": "…"}, "schema"),
+    ],
+)
+def test_a_turn_that_says_nothing_has_a_reason_of_its_own(changes: dict[str, object], reason: str) -> None:
+    error = bad(json.dumps(DOCTOR | changes), doctor_form(("ask",)))
+    assert (error.reason, error.final) == (reason, False)
+
+
 def test_a_refusal_by_the_server_goes_before_the_text() -> None:
     error = bad(GOOD, refusal="Policy. " * 100)
     assert (error.reason, error.final) == ("refusal", True)
