@@ -79,9 +79,10 @@ ALARMS = {
     "stroke signs": either(
         r"""
         face.{0,25}droop|droop\w*.{0,25}(?:face|mouth|smile)|slurr\w+
-        (?:can't|couldn't|cannot) (?:move|lift|raise|feel) (?:my )?(?:left|right|one|arm|leg)
+        (?:can't|couldn't|cannot) (?:move|lift|raise|feel) (?:my )?(?:left|right|one|arm\b|leg\b)
         (?:weak\w*|numb\w*).{0,30}(?:one side|(?:left|right) (?:side|arm|leg|hand))
         (?:one side|(?:left|right) (?:side|arm|leg|hand)).{0,30}(?:weak\w*|numb\w*|limp|heavy|gone dead)
+        (?:left|right|one) (?:arm|leg|hand|half|side)\b.{0,50}(?:stopped working|won't (?:move|work|obey)|useless)
         words (?:came|come|are coming) out (?:wrong|jumbled|garbled)|hemipar|hemipleg
         """
     ),

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 
 from filters.consultation_concepts import concepts
-from filters.consultation_numbers import NUMBER, durations, number
+from filters.consultation_durations import Duration, durations
+from filters.consultation_numbers import NUMBER, number
 from filters.consultation_text import asks, denied, of_others
 from filters.phrasing import either, phrases
 
@@ -86,8 +87,8 @@ def _other_length(text: str, asked: str, card: _Card) -> str | None:
     said = durations(text)
     if not said or _PER.search(text) or not _HOW_LONG.search(asked + " " + text):
         return None
-    listed = [length.days for _, fact in card for length in durations(fact)]
-    if any(max(d, one.days) / max(min(d, one.days), 1e-6) <= _SAME for one in said for d in listed):
+    listed = [length for _, fact in card for length in durations(fact)]
+    if any(_alike(one, other) for one in said for other in listed):
         return None
     for name, fact in card:
         if _LASTS.search(fact) and durations(fact) and not _PER.search(fact) and _share(asked + " " + text, fact):
@@ -95,20 +96,26 @@ def _other_length(text: str, asked: str, card: _Card) -> str | None:
     return None
 
 
+def _alike(one: Duration, other: Duration) -> bool:
+    longer, shorter = max(one.days, other.days), max(min(one.days, other.days), 1e-6)
+    return longer / shorter <= _SAME * one.slack * other.slack
+
+
 def _other_week(text: str, asked: str, card: _Card) -> str | None:
-    said = _weeks(text)
+    said = pregnancy_weeks(text)
     if not said or not any(_EXPECTING.search(fact) for _, fact in card):
         return None
     if re.search(r"\bago\b|\bwhen\b|\bsince\b|\bfrom\b|\buntil\b", text):
         return None
     for name, fact in card:
-        known = _weeks(fact) if _EXPECTING.search(fact) else []
+        known = pregnancy_weeks(fact) if _EXPECTING.search(fact) else []
         if known and all(abs(k - s) >= 2 for k in known for s in said):
             return name
     return None
 
 
-def _weeks(text: str) -> list[float]:
+def pregnancy_weeks(text: str) -> list[float]:
+    """How many weeks pregnant somebody is said to be."""
     found = (number(next(group for group in match.groups() if group)) for match in _WEEKS.finditer(text))
     return [value for value in found if value is not None]
 

@@ -62,7 +62,7 @@ def check_consultation(turns: Iterable[Any], case: Mapping[str, Any] | None) -> 
     talk = read(turns)
     found = [
         *patient_says(talk, card),
-        *citations(talk, bool(card)),
+        *citations(talk, card),
         *repeated_questions(talk),
         *medicines(talk, card),
         *red_flags(talk, card),

@@ -9,155 +9,151 @@ Circumstances ("you said it began while cycling") are not checked. Results are :
 
 from __future__ import annotations
 
-from filters.consultation_concepts import Found, concepts
-from filters.consultation_record import Before, Evidence, Talk, Turn, evidence
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from filters.consultation_circumstances import untold_circumstance
+from filters.consultation_citation_words import (
+    ATTRIBUTES,
+    BUSY,
+    CAME_WITH,
+    EXAMINES,
+    EXPLAINS,
+    GENERAL_FIRST,
+    GENERAL_TRUTH,
+    HAD,
+    HISTORY,
+    NAMES_NOTHING,
+    NARRATES,
+    NOT_CITED,
+    NOT_TAKEN,
+    OWN,
+    PREMISE,
+    SAFETY_NET,
+    SAYS_TOLD,
+    TAKES,
+    TO_BE_SEEN,
+    TOO_WIDE,
+    WOULD,
+)
+from filters.consultation_claims import advises
+from filters.consultation_concepts import Found, concepts, told_with
+from filters.consultation_record import Before, Evidence, Talk, Turn, evidence, strings
 from filters.consultation_replies import NEUTRAL
-from filters.consultation_results import CITES, shares_word, unseen_result
-from filters.consultation_text import Sentence, clause_at, denied, imagined, of_others
+from filters.consultation_result_words import CITES, HANDS_ON
+from filters.consultation_results import shares_word, unseen_result
+from filters.consultation_text import Sentence, clause_at, denied, imagined, of_others, plain
 from filters.medicines import find_medicines
-from filters.phrasing import either, phrases
-
-_ATTRIBUTES = phrases(
-    r"""
-    you(?:'ve| have)? (?:also |just |already )?(?:mentioned|said|told|described|reported|complained|noted|stated|spoke)
-    (?:he|she|they) (?:\w+ )?(?:mention|complain|report|describe)s?|you complain
-    (?:your|his|her) (?:past |medical )?history of|(?:since|as|because) (?:you|he|she) (?:have|has|had)
-    """
-)
-"""The doctor says outright that the patient told it."""
-_PREMISE = either(
-    r"""
-    \b(?:since|because) (?:you|he|she|your|his|her)\b
-    \bbecause of (?:the|your|his|her|that)\b
-    \bgiven (?:your|his|her|that|the)\b
-    \bas you (?:have|had|told|said|mentioned|described)\b
-    \byou(?:'ve)? (?:mentioned|said|told|described|reported|noted)\b
-    \bwith (?:the|your|his|her|that)\b
-    \bnow that (?:you|he|she|your|his|her)\b
-    \bas (?:you|he|she|your|his|her)\b
-    \b(?:you|he|she) (?:complain|told me of|speak of|spoke of)
-    \bconsidering (?:your|his|her)\b
-    \bthe [\w\s-]{3,40} you (?:mentioned|described|reported|told|have|had)\b
-    """
-)
-_HISTORY = phrases(
-    r"""
-    history of|known|previous\w*|prior|past|underlying|pre-?existing|long-?standing|for years|years ago|already have
-    (?:since|as|because) (?:you|he|she) (?:have|has|had|are|were|is|was|smok\w*|drinks?)|given (?:your|his|her|that)
-    you (?:mentioned|said|told|reported)|you've had|you had|(?:with|because of|due to|considering) (?:your|his|her)
-    (?:your|his|her) (?:family|smok\w+|drinking|alcohol|diabetes|pregnancy|allerg\w+|surgery|operation|asthma)
-    (?:your|his|her) (?:hypertension|epilepsy|pacemaker|cancer)|(?:since|as|because|given that) (?:your|his|her|you)
-    (?:your|his|her) (?:\w+ )?transplant|(?:he|she) (?:was|were) born|as a (?:smoker|diabetic)
-    you (?:smoke|smoked|drink)|having had
-    """
-)
-_NOT_CITED = phrases(
-    r"""
-    caus(?:es?|ed|ing)|lead(?:s|ing)? to|result(?:s|ing)? in|(?:condition|disease) that|called|known as
-    ask\w*|question\w*|discuss|talk|explore|know more|hear more|understand|worr\w+
-    avoid|stop|quit|cut down|treat\w*|for (?:the )?(?:fever|pain|cough|nausea)|reliev\w*|reduce|ease
-    help (?:with|your|the)|will|ibuprofen|paracetamol|acetaminophen|prescri\w+|give you|medicin\w+|tablets?|syrup|cream
-    rest|seek|emergency|watch|notice|call|monitor|drink plenty|stay hydrated|fluids
-    """
-)
-"""Before a concept: its cause is explained, it is treated, asked about or watched for."""
-_SAFETY_NET = phrases(
-    r"""
-    an? emergency|emergency (?:department|room)|ambulance|(?:go|come|drive|get) (?:straight )?to (?:the |a )?hospital
-    come (?:back|in|at once|the same day|straight)|see (?:us|me|a doctor|your doctor) (?:sooner|again|at once)
-    at once|straight away|right away|immediately|same day|urgent(?:ly)?|call (?:us|me|999|911|112)|sooner|earlier if
-    """
-)
-_GENERAL_FIRST = either(r"^\W*(?:an?|any|new|some|sudden|if|should|once|when)\s")
-_BUSY = either(
-    r"""
-    ^\W*(?:(?:now|and|so|well)\W+)*i(?:'m| am) (?:\w+ly )?(?:
-        taking|putting|checking|measuring|feeling|listening|going|pressing|looking|testing|tapping|shining|pricking
-    )\b(?!.*\b(?:because|since|as) you\b)
-    """
-)
-"""The doctor tells what their hands do."""
-_TAKES = either(
-    r"""
-    \byou(?:'re| are) (?:already |currently |now )?(?:on|taking|using)\s*(.*)
-    \byou (?:already |currently )?(?:take|took|use)\s*(.*)
-    \b(?:you've been (?:on|taking)|have been taking)\s*(.*)
-    \b(?:the|your) (?:\w+ )?you (?:take|mentioned|told)\s*(.*)
-    \b(?:your (?:current|regular|usual|daily)|allerg\w* to|you mentioned)\s*(.*)
-    """
-)
-_NOT_TAKEN = phrases(r"if|should|until|once|after|while|when|must|can|may|every|twice|will")
-_NAMES_NOTHING = frozenset(
-    {"pain", "injury", "stiffness", "discharge", "redness", "travel", "anxiety", "radiating pain", "ill contact"}
-    | {"insomnia", "allergy", "dehydration", "cramps", "memory loss", "low mood", "bleeding", "cold intolerance"}
-    | {"hospitalisation", "surgery", "bloating", "wound", "falls", "poor concentration", "loss of interest"}
-    | {"dry skin", "unsteady walking", "urgency"}
-)
-"""Too wide to be sure that nobody said it in other words; checked only where the doctor says that it was told."""
-_TOO_WIDE = frozenset({"pain", "injury", "stiffness", "discharge", "redness", "allergy", "radiating pain", "cramps"})
-_TO_BE_SEEN = frozenset(
-    {"weakness", "numbness", "oedema", "rash", "pallor", "jaundice", "redness", "lump", "wheeze", "confusion", "wound"}
-    | {"bruising", "tremor", "facial droop", "red eye", "swollen joint", "dry skin", "neck stiffness", "stiffness"}
-    | {"speech difficulty", "dehydration", "limp", "unsteady walking", "sweating", "fever", "breast lump", "neck lump"}
-)
-"""Symptoms that an examination shows as well."""
 
 
-def citations(talk: Talk, case_given: bool) -> list[Evidence]:
+def citations(talk: Talk, case: Mapping[str, Any]) -> list[Evidence]:
     """invented_finding and result_without_examination.
 
     Results count as such only where examinations and tests have turns of their own: where a case is played, or a
-    result turn stands in the dialogue. In recordings of real visits doctors say aloud what they find.
+    result turn stands in the dialogue. In recordings of real visits doctors say aloud what they find, and know the
+    patient's record: there only what the doctor says was told just now is looked at.
     """
-    with_results = case_given or any(turn.speaker == "result" for turn in talk.turns)
+    with_results = bool(case) or any(turn.speaker == "result" for turn in talk.turns)
+    recorded = not with_results and not any(turn.action for turn in talk.turns)
+    card, on_card = _on_card(case), "\n".join(_card_texts(case))
     found: list[Evidence] = []
     for turn in talk.turns:
         if turn.speaker == "doctor":
             before = talk.before(turn.place)
+            with_card = replace(before, known=before.known | card)
+            earlier = "\n".join([on_card, *(t.text + " " + t.argument for t in talk.turns[: turn.place])])
             for sentence in turn.sentences:
-                found += _of_sentence(talk, turn, sentence, before, with_results)
+                says_told = SAYS_TOLD.search(sentence.text) is not None
+                if says_told or not recorded:
+                    found += _of_sentence(talk, turn, sentence, before if says_told else with_card, with_results)
+                if with_results and not sentence.asks and (word := untold_circumstance(turn, sentence.text, earlier)):
+                    found.append(evidence("invented_finding", turn.place, sentence.raw, word))
     return found
+
+
+def _on_card(case: Mapping[str, Any]) -> set[str]:
+    """Concepts that hold by the card.
+
+    The doctor never sees it: who cites what it holds has heard it in other words, and has not invented it. What is
+    said to have been told must have been told all the same.
+    """
+    names = {"pregnancy"} if case.get("pregnant") is True else set()
+    for text in _card_texts(case):
+        for found in concepts(text):
+            if not denied(text, found.start, found.end) and not of_others(text, found.start):
+                names |= told_with(found.name)
+    return names
+
+
+def _card_texts(case: Mapping[str, Any]) -> list[str]:
+    """All sentences of the card, its facts first."""
+    facts = case.get("facts")
+    texts = [f.get("text") for f in facts if isinstance(f, Mapping)] if isinstance(facts, list | tuple) else []
+    lists = ("complaint", "history", "red_flags", "findings", "tests", "medication", "allergies")
+    return [plain(text) for text in [*texts, *(t for name in lists for t in strings(case.get(name)))]]
 
 
 def _of_sentence(talk: Talk, turn: Turn, sentence: Sentence, before: Before, with_results: bool) -> list[Evidence]:
     text = sentence.text
-    if sentence.asks and not _PREMISE.search(text):
+    if sentence.asks and not PREMISE.search(text):
         return []
     if with_results and (name := unseen_result(before, text)) is not None:
         return [evidence("result_without_examination", turn.place, sentence.raw, name)]
     own = " ".join(t.argument for t in talk.turns[: turn.place + 1])
-    name = _untold(before, text, own) or _untold_medicine(talk, turn, text)
+    name = _untold(before, turn, text, own) or _untold_medicine(talk, turn, text)
     return [evidence("invented_finding", turn.place, sentence.raw, name)] if name is not None else []
 
 
-def _untold(before: Before, text: str, own: str) -> str | None:
+def _untold(before: Before, turn: Turn, text: str, own: str) -> str | None:
     """The symptom or condition that is cited though nobody told it."""
-    if _GENERAL_FIRST.match(text) or _BUSY.match(text) or (_SAFETY_NET.search(text) and not _PREMISE.search(text)):
+    if GENERAL_FIRST.match(text) or BUSY.match(text) or (SAFETY_NET.search(text) and not PREMISE.search(text)):
         return None
     for found in concepts(text):
         word = text[found.start : found.end]
         if found.kind not in ("symptom", "condition") or found.name in before.known or word.lower() in NEUTRAL:
             continue
-        if not _cited(text, found) or _near_known(text, found, before):
+        if not _cited(turn, text, found) or _near_known(text, found, before):
             continue
-        if found.kind == "condition" and (not _HISTORY.search(text) or _own_diagnosis(found, word, own)):
+        history = HISTORY.search(text) or (turn.action == "ask" and OWN.search(text[: found.start]))
+        if found.kind == "condition" and (not history or _own_diagnosis(found, word, own)):
             continue
         if not before.worded(word) and not before.discussed(word):
             return word
     return None
 
 
-def _cited(text: str, found: Found) -> bool:
+def _cited(turn: Turn, text: str, found: Found) -> bool:
     """Whether a concept is stated of the patient, as known."""
-    attributed = bool(_ATTRIBUTES.search(text))
-    if found.name in (_TOO_WIDE if attributed else _NAMES_NOTHING):
+    attributed = bool(ATTRIBUTES.search(text))
+    if found.name in (TOO_WIDE if attributed else NAMES_NOTHING):
         return False
     if imagined(text, found.start) or denied(text, found.start, found.end) or of_others(text, found.start):
         return False
-    start, _ = clause_at(text, found.start)
-    if _NOT_CITED.search(text[start : found.start]):
+    start, end = clause_at(text, found.start)
+    if NOT_CITED.search(text[start : found.start]) or WOULD.match(text[found.end : end]):
         return False
-    return attributed or bool(CITES.search(text[max(0, found.start - 60) : found.end + 45]))
+    if attributed:
+        return True
+    if advises(text[start:end]) or HANDS_ON.search(text[start:end]) or EXAMINES.search(text[start:end]):
+        return False
+    return _in_recap(text, found) if turn.action in ("", "ask") else _of_the_patient(text, found, start, end)
+
+
+def _in_recap(text: str, found: Found) -> bool:
+    """Between questions a doctor repeats or explains: a statement of the patient, or a bare one with a time to it."""
+    before = text[: found.start]
+    if GENERAL_TRUTH.search(text):
+        return False
+    near = text[max(0, found.start - 60) : found.end + 45]
+    return bool(OWN.search(before) or CITES.search(near) or NARRATES.search(text))
+
+
+def _of_the_patient(text: str, found: Found, start: int, end: int) -> bool:
+    """In a closing turn, where all is explained: only what the patient is said to have had, or come with."""
+    if EXPLAINS.search(text[start:end]):
+        return False
+    return bool(HAD.search(text[start : found.start]) or CAME_WITH.match(text[found.end : end]))
 
 
 def _near_known(text: str, found: Found, before: Before) -> bool:
@@ -167,7 +163,7 @@ def _near_known(text: str, found: Found, before: Before) -> bool:
         if part in ("muscle", "joint", "abdomen") or part in (before.told + before.shown).lower():
             return True
     start, end = clause_at(text, found.start)
-    return found.name in _TO_BE_SEEN and bool(before.shown) and shares_word(text[start:end], before.shown)
+    return found.name in TO_BE_SEEN and bool(before.shown) and shares_word(text[start:end], before.shown)
 
 
 def _own_diagnosis(found: Found, word: str, arguments: str) -> bool:
@@ -177,8 +173,8 @@ def _own_diagnosis(found: Found, word: str, arguments: str) -> bool:
 
 def _untold_medicine(talk: Talk, turn: Turn, text: str) -> str | None:
     """A medicine that the patient is said to take though nobody named it."""
-    takes = _TAKES.search(text)
-    if takes is None or _NOT_TAKEN.search(text[: takes.end()]):
+    takes = TAKES.search(text)
+    if takes is None or NOT_TAKEN.search(text[: takes.end()]):
         return None
     earlier = [m for t in talk.turns[: turn.place] for m in find_medicines(t.text)]
     known = {m.name for m in earlier}

@@ -21,7 +21,7 @@ _GAP = r"(?:\W+\w+){0,4}?\W+"
 
 _PAIN = phrases(
     r"""
-    pain\w*|ach(?:e|es|ed|ing|y)|ach\w+|\w+ache|\w+algia|hurt\w*|sore(?:ness)?|discomfort|agony|colic\w*|cramp\w*
+    pain\w*|ach(?:e|es|ed|ing|y)|ach\w+|\w+aches?|\w+algia|hurt\w*|sore(?:ness)?|discomfort|agony|colic\w*|cramp\w*
     tight(?:ness)?|pressure|heav(?:y|iness)|crushing|burning|squeezing|throb\w*|stabbing
     """
 )
@@ -58,6 +58,9 @@ _MEASURED = re.compile(
 NEAR = 6
 """Words that may stand between a pain and the part of the body that hurts."""
 _REACH = 60
+_START = 3
+"""By how many letters the spellings are looked up."""
+_WORD = re.compile(r"\w+")
 ABSENCE = "absence"
 """The kind of words that deny the concept they are listed under ("dry cough": no sputum)."""
 
@@ -110,10 +113,14 @@ def concepts(text: str) -> list[Found]:
 def _concepts(text: str) -> tuple[Found, ...]:
     found = _pains(text)
     lower = text.lower()
-    for kind, name, firsts, pattern in _patterns():
-        # most spellings are in no sentence: a cheap look before the pattern
-        if any(first in lower for first in firsts):
-            found += (Found(match.start(), match.end(), name, kind) for match in pattern.finditer(text))
+    patterns, by_start = _patterns()
+    likely: set[int] = set()
+    for word in set(_WORD.findall(lower)):  # most spellings are in no sentence: a cheap look before the patterns
+        for size in (1, 2, _START):
+            likely.update(by_start.get(word[:size], ()))
+    for place in sorted(likely):
+        kind, name, pattern = patterns[place]
+        found += (Found(match.start(), match.end(), name, kind) for match in pattern.finditer(text))
     return tuple(_outer(found))
 
 
@@ -164,20 +171,24 @@ def _words_between(text: str, start: int, end: int, other_start: int, other_end:
 
 
 @functools.cache
-def _patterns() -> list[tuple[str, str, tuple[str, ...], re.Pattern[str]]]:
-    """Of each concept its kind, name, how its spellings begin, and its pattern.
+def _patterns() -> tuple[list[tuple[str, str, re.Pattern[str]]], dict[str, list[int]]]:
+    """Of each concept its kind, name and pattern; and where those stand by the letters their spellings begin with.
 
     A pattern each, because concepts may overlap and an alternation of all would hide the second.
     """
-    found = []
+    found: list[tuple[str, str, re.Pattern[str]]] = []
+    starts: dict[str, list[int]] = {}
     for line in _FILE.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
             kind, name, spellings = (part.strip() for part in line.split("|"))
-            forms = [form.strip() for form in sorted(spellings.split(";"), key=lambda form: -len(form))]
-            firsts = tuple({form.split()[0].partition("*")[0].lower() for form in forms})
+            forms = [
+                form.strip() for form in sorted(spellings.split(";"), key=lambda form: -len(form)) if form.strip()
+            ]
+            for start in {_WORD.findall(form.lower())[0][:_START] for form in forms}:
+                starts.setdefault(start, []).append(len(found))
             pattern = re.compile(rf"\b(?:{'|'.join(map(_form, forms))})(?!\w)", re.IGNORECASE)
-            found.append((kind, name, firsts, pattern))
-    return found
+            found.append((kind, name, pattern))
+    return found, starts
 
 
 def _form(spelling: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from filters.consultation_concepts import concepts
 from filters.consultation_record import Evidence, Talk, evidence
-from filters.consultation_text import of_others, plain
+from filters.consultation_text import clause_at, of_others, plain
 from filters.phrasing import phrases
 from filters.terms import canonical, synonyms
 from filters.text import normalise
@@ -43,9 +43,43 @@ _ACQUIRED = re.compile(r"\b(?:community|hospital|ventilator)-acquired\s+", re.IG
 _SUPPOSES = phrases(
     r"""
     says?|said|told|called|shout\w*|suggest\w*|insists?|swears?|thinks?|thought|reckons?|believes?|guess\w*|bets?
-    worr\w+|must be|convinced|sure
+    worr\w+|must be|convinced|sure|googled?|diagnos(?:ed|es) (?:me|it|this)|looks? like|sounds? like|afraid|scared
     """
 )
+"""Before a name, with a relative in the sentence: the relative's guess, or a fear of one's own."""
+_MINE = phrases(
+    r"""
+    i(?:'ve| have)(?: probably| surely| also| now)? (?:got|caught|inherited
+    developed)?(?: it| the same| one| that)?(?: too| as well| now)
+    i(?:'ve| have) (?:got|caught|inherited|developed) (?:it|the same|one|that)
+    i(?: must| might| could)? have (?:it|the same|one)
+    inherited (?:it|them|that)|me (?:too|as well|now|next)|now (?:it's )?(?:me|my turn)|same (?:thing|as|here
+    story|symptoms)
+    (?:just |exactly |much )?(?:like|as) (?:mine|me|this|mum|mom|dad|him|hers?|his|theirs
+    my (?:\w+ )?\w+(?:'s)?)(?=\s*[.!,?]*$)
+    (?:just|exactly|sounded|sounds|began|started|begins|starts|feels|felt|looks|looked|it's|its|was
+    is) (?:\w+ )?like (?:mine|me|this|that|what)
+    that's (?:what|it)|this is (?:it|what|one)|what (?:this|it) is|it's (?:that|the same|what)|mine (?:is|was|too)
+    (?:i am|i'm) (?:one )?(?:as well|too)|so am i|so do i|so have i|i know it|this one|is this|could (?:this
+    it) be|isn't it
+    """
+)
+"""With a relative's illness: the patient claims it too."""
+_THEIRS = re.compile(r"\b(?:her|his|their|\w+'s)\s+(?:own\s+|old\s+|bad\s+)?$", re.IGNORECASE)
+_ON_OTHERS = re.compile(r"^\s*(?:on|in|of|at|since|after)\s+(?:her|his|their)\b", re.IGNORECASE)
+_NOBODY = re.compile(
+    r"\b(?:nobody|no one|no-one|none of|never (?:had|been)|neither)\b[^.;]*$|\bno\s+(?:\w+\s+)?$", re.IGNORECASE
+)
+_GUARD = re.compile(
+    r"^[\s-]*(?:tablets?|pills?|medicines?|medication|prophylaxis|vaccin\w+|jabs?|shots?|tests?|prevention|screening"
+    r"|check\w*|drugs?|nets?|clinic|society|cream|ward|season|area|belt|risk)\b",
+    re.IGNORECASE,
+)
+_AGAINST = re.compile(
+    r"\b(?:prevent\w*|against|avoid\w*|protect\w* from|exposed to|tested for|screened for)\s+(?:\w+\s+)?$",
+    re.IGNORECASE,
+)
+"""After or before a name: what is taken, done or visited against it, not the illness itself."""
 _NO_NAMES = frozenset({"infection", "inflammation", "disease"})
 _SHORT_WORDS = ("gout", "flu", "acne", "cold", "bite", "lice", "hypo", "mono", "clot", "sti")
 
@@ -56,7 +90,7 @@ def names_diagnosis(talk: Talk, case: Mapping[str, Any], card: list[tuple[str, s
     if not isinstance(diagnosis, str) or not re.search(r"\w", diagnosis):
         return []
     known = " ".join(text for _, text in card if not of_others(text, len(text) // 2))
-    patterns = [pattern for name in _spellings(diagnosis) if not (pattern := _pattern(name)).search(known)]
+    patterns = [pattern for name in _spellings(diagnosis) if not _illness(pattern := _pattern(name), known)]
     for turn in talk.turns:
         text = plain(turn.text)
         if turn.speaker == "doctor" and any(pattern.search(text) for pattern in patterns):
@@ -64,10 +98,31 @@ def names_diagnosis(talk: Talk, case: Mapping[str, Any], card: list[tuple[str, s
         if turn.speaker != "patient":
             continue
         for sentence in turn.sentences:
-            for match in (pattern.search(sentence.text) for pattern in patterns):
-                if match and (_SUPPOSES.search(sentence.text) or not of_others(sentence.text, match.start())):
+            for match in (_illness(pattern, sentence.text) for pattern in patterns):
+                if match and _of_self(sentence.text, match.start(), match.end()):
                     return [evidence("diagnosis_named_by_patient", turn.place, sentence.raw, diagnosis)]
     return []
+
+
+def _illness(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    """The first place where a name means the illness, and not what guards against it ("malaria tablets")."""
+    for match in pattern.finditer(text):
+        if not _GUARD.match(text[match.end() :]) and not _AGAINST.search(text[: match.start()]):
+            return match
+    return None
+
+
+def _of_self(text: str, start: int, end: int) -> bool:
+    """Whether an illness is named as the patient's own, by whomever."""
+    first, _ = clause_at(text, start)
+    before, after = text[first:start], text[end:]
+    if _NOBODY.search(before) or _ON_OTHERS.match(after):
+        return False
+    if not of_others(text, start):
+        return True
+    if _MINE.search(text[:start] + "\x20" + after):
+        return True
+    return bool(_SUPPOSES.search(before) and not _THEIRS.search(before))
 
 
 @functools.lru_cache(maxsize=512)
@@ -130,11 +185,16 @@ def _groups() -> list[tuple[list[list[str]], list[str]]]:
     return found
 
 
+_OWNERS = ("my", "the", "his", "her", "your")
+_OWNER = r"(?:my|the|his|her|your|a|one)"
+
+
 @functools.lru_cache(maxsize=2048)
 def _pattern(name: str) -> re.Pattern[str]:
     """A name as whole words, plurals too; short abbreviations in capitals only."""
     short = len(name) <= 4 and name.isalpha() and not any(word in name.lower() for word in _SHORT_WORDS)
-    form = r"[\s-]+".join(re.escape(word) for word in re.split(r"[\s-]+", name) if word)
+    words = [word for word in re.split(r"[\s-]+", name) if word]
+    form = r"[\s-]+".join(_OWNER if word in _OWNERS else re.escape(word) for word in words)
     if short:
         return re.compile(rf"(?<!\w)(?:{form.upper()}{'' if form.islower() else '|' + form})s?(?!\w)")
     plural = rf"(?:{form}(?:s|es)?|{form[:-1]}ies)" if form.endswith("y") else rf"{form}(?:s|es)?"

@@ -2,7 +2,9 @@
 
 Refusals are :mod:`filters.consultation_refusals`', roles :mod:`filters.consultation_roles`'.
 Length and style are nobody's business here. A turn is cut off when it ends in a word that nothing ends in ("the",
-"because"), in a comma or an open bracket, or without a full stop where the others have one.
+"because"), in a comma or an open bracket, or without a full stop where the others have one, unless that speaker
+mostly does without. A dialogue most of whose
+turns begin in small letters is a record of speech, in which people break off: nothing is cut off there.
 """
 
 from __future__ import annotations
@@ -35,6 +37,13 @@ _MAY_END = either(
     )[.!?]+$
     """
 )
+_NOTHING_SAID = re.compile(
+    r"\W*(?:(?:no|empty|blank|without(?: an?)?) (?:response|reply|answer|text|message|output)|silence|silent"
+    r"|blank|empty"
+    r"|n/a|none given|null|nil response|says nothing|no words)\W*",
+    re.IGNORECASE,
+)
+"""A whole turn that stands for saying nothing."""
 _WORD = re.compile(r"[^\W_]")
 _ENDS = re.compile(r"(?:[.!?\u2026\u3002\uff01\uff1f]|\.\.\.)[\"')\]}>*\u201d\u2019 ]*$|</\w+>\s*$")
 _BORN = re.compile(r"\b(?:born|birth\w*|DOB)\b", re.IGNORECASE)
@@ -47,14 +56,17 @@ def form(talk: Talk) -> list[Evidence]:
     found: list[Evidence] = []
     spoken = [t for t in talk.turns if t.speaker in ("patient", "doctor") and _WORD.search(t.text)]
     stopped = [t for t in spoken if _ENDS.search(t.text.rstrip())]
+    spoken_aloud = len(spoken) > 3 and sum(t.text.lstrip()[:1].isupper() for t in spoken) < len(spoken) / 2
     for turn in talk.turns:
-        if not _WORD.search(turn.text):
+        if not _WORD.search(turn.text) or _NOTHING_SAID.fullmatch(turn.text):
             found.append(evidence("turn_empty", turn.place, turn.text.strip()))
             continue
         others = len(spoken) - 1
-        tidy = others > 2 and (len(stopped) - (turn in stopped)) / others >= _PLAIN_ENDS
+        same = [t for t in spoken if t.speaker == turn.speaker and t is not turn]
+        unstopped = len(same) > 1 and sum(t in stopped for t in same) < len(same) / 2
+        tidy = not unstopped and others > 2 and (len(stopped) - (turn in stopped)) / others >= _PLAIN_ENDS
         if turn.speaker in ("patient", "doctor"):
-            found += _cut_off(turn, tidy) + out_of_role(turn)
+            found += out_of_role(turn) if spoken_aloud else _cut_off(turn, tidy) + out_of_role(turn)
         found += _details(turn)
     return found
 

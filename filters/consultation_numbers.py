@@ -1,13 +1,12 @@
-"""Ages, durations, frequencies and counted things in running text, in figures and in words. English only.
+"""Numbers, ages, frequencies and counted things in running text, in figures and in words. English only.
 
-Dates, weights and lengths are not read, nor sums ("a year and a half" is a year). What a number is said of stays with
-the caller; only ages know of others' ages and of earlier ones ("when I was 20").
+Lengths of time are :mod:`filters.consultation_durations`'; dates, weights and lengths are not read. What a number is
+said of stays with the caller; only ages know of others' ages and of earlier ones ("when I was 20").
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from filters.phrasing import either
 
@@ -22,11 +21,11 @@ _TENS = {
         ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"), start=2
     )
 }
-_WORD = (
+WORD = (
     rf"(?:(?:{'|'.join(_TENS)})(?:[\s-](?:{'|'.join(list(_UNITS)[:9])}))?"
     rf"|{'|'.join(sorted(_UNITS, key=len, reverse=True))})"
 )
-NUMBER = rf"(?:\d+(?:\.\d+)?|{_WORD})"
+NUMBER = rf"(?:\d+(?:\.\d+)?|{WORD})"
 """Figures or a number word below a hundred."""
 _VAGUE = {
     "a couple of": 2,
@@ -34,12 +33,13 @@ _VAGUE = {
     "a few": 3,
     "several": 4,
     "half a": 0.5,
+    "half an": 0.5,
     "a": 1,
     "an": 1,
     "the last": 1,
     "the past": 1,
 }
-_SPAN = {
+SPAN = {
     "minute": 1 / 1440,
     "hour": 1 / 24,
     "day": 1,
@@ -48,52 +48,9 @@ _SPAN = {
     "fortnight": 14,
     "month": 30,
     "year": 365,
+    "decade": 3650,
 }
-_DURATION = re.compile(
-    rf"\b(?P<number>{NUMBER}|a\s+couple(?:\s+of)?|half\s+an?|an?)(?:\s*(?:-|to|or)\s*(?P<high>{NUMBER}))?"
-    r"[\s-]+(?P<unit>min(?:ute)?|hour|hr|day|night|week|fortnight|month|year|yr)s?\b",
-    re.IGNORECASE,
-)
-_YESTERDAY = re.compile(
-    r"\b(?:since|from|started|began)\s+(?:\w+\s+)?(?P<word>yesterday|last\s+(?:night|week|month|year)|this\s+morning)\b",
-    re.IGNORECASE,
-)
-_DAYS = {
-    "yesterday": 1.0,
-    "last night": 1.0,
-    "this morning": 0.5,
-    "last week": 7.0,
-    "last month": 30.0,
-    "last year": 365.0,
-}
-_COURSE = either(
-    r"""
-    \b(?:for|since|over|past|last|within|during|about|around|nearly|almost|roughly|maybe)\W+(?:\w+\W+){0,4}?$
-    \b(?:has|have|been) last(?:ed|ing) (?:\w+ ){0,3}?$
-    \b(?:started|began|going on|it's been|been|long|onset|duration|history of)\W+(?:\w+\W+){0,4}?$
-    """
-)
-_AFTER = either(r"^\W*(?:ago|now|back|history|earlier|of \w+|duration)\b")
-_EPISODE = either(
-    r"""
-    (?<!has\x20)(?<!have\x20)(?<!been\x20)\blast(?:s|ed|ing)? (?:\w+ ){0,2}?$
-    \b(?:at a time|each|every|goes away|go away|within|attack|episode|spell|rest\w*|per\b)
-    \bafter (?:\w+ ){0,2}?$
-    \bin $
-    """
-)
-_EACH_AFTER = either(r"^\W*(?:at a time|each|every)")
-_NO_LENGTH = either(r"^[\s-]*(?:old|of age|follow|time|later|course)\b")
-
-
-@dataclass(frozen=True, slots=True)
-class Duration:
-    """A length of time, ``text[start:end]``, in days; ``course``: how long something has gone on, not one episode."""
-
-    start: int
-    end: int
-    days: float
-    course: bool
+"""Days in a unit of time."""
 
 
 def number(text: str) -> float | None:
@@ -107,26 +64,6 @@ def number(text: str) -> float | None:
     if all(part in _UNITS or part in _TENS for part in parts):
         return float(sum(_UNITS.get(part, 0) + _TENS.get(part, 0) for part in parts))
     return None
-
-
-def durations(text: str) -> list[Duration]:
-    """Lengths of time that something has gone on or an episode lasts; ages ("54 years old") are none."""
-    found = []
-    for match in _DURATION.finditer(text):
-        value = number(" ".join((match["high"] or match["number"]).split()))
-        after, before = text[match.end() :], text[: match.start()]
-        unit = match["unit"].lower()
-        unit = {"min": "minute", "hr": "hour", "yr": "year"}.get(unit, unit)
-        if value is None or _NO_LENGTH.match(after):
-            continue
-        episode = _EPISODE.search(before[-30:]) or _EACH_AFTER.match(after)
-        course = not episode and bool(
-            _COURSE.search(before[-40:]) or _AFTER.match(after) or not before.strip(" ,.'\"")
-        )
-        found.append(Duration(match.start(), match.end(), value * _SPAN[unit], course))
-    for match in _YESTERDAY.finditer(text):
-        found.append(Duration(match.start(), match.end(), _DAYS[" ".join(match["word"].lower().split())], True))
-    return found
 
 
 _NOUNS = (
@@ -151,16 +88,19 @@ def counted(text: str) -> dict[str, float]:
 
 _NO_AGE = (
     "%|kg|kilo|pound|lb|feet|foot|cm|week|month|day|hour|minute|time|percent|mg|pack|blocks?|miles?"
-    r"|and\s+a\s+half\s+(?:week|month)|to\s|-\s?\d|out|on\b|in\b|of\b|or\b|years?\s+(?!old|of)"
+    r"|and\s+a\s+half\s+(?:week|month)|to\s|-\s?\d|out|on\b|in\b(?!\s(?-i:[A-Z]))|of\b|or\b|years?\s+(?!old|of)"
     r"|(?:and|hundred|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|point)\b"
 )
-_IS = r"i'm|i\s+am|you're|you\s+are|he's|she's|he\s+is|she\s+is|aged?|age\s+(?:is|of)|turned|just\s+turned"
+_IS = (
+    r"i'm|i\s+am|you're|you\s+are|he's|she's|he\s+is|she\s+is|aged?|age\s+(?:is|of)|turned|just\s+turned"
+    r"|me(?=\s+(?:only|just|barely)\b)"
+)
 _AGE = re.compile(
-    rf"\b(?:{_IS})\s+(?:only\s+|just\s+|now\s+|a\s+|an\s+)*(?P<one>{NUMBER})(?!\w|[\d.]*\s*(?:{_NO_AGE}))"
+    rf"\b(?:{_IS})\s+(?:only\s+|just\s+|now\s+|barely\s+|hardly\s+|scarcely\s+|still\s+|a\s+|an\s+)*(?P<one>(?>{NUMBER}))(?!\w|[\s-]*(?:{_NO_AGE}))"
     rf"|\b(?P<two>{NUMBER})[\s-]+years?[\s-]+(?:old|of\s+age)\b"
     r"|\b(?P<three>\d{1,3})[\s-]?(?:y/?o|yo)\b"
     r"|\byour\s+(?P<four>\d{1,3})(?:st|nd|rd|th)\s+birthday\b"
-    rf"|\bat\s+(?P<five>\d{{1,3}}|{_WORD})\s*,\s*(?:you|i|it's)\b",
+    rf"|\bat\s+(?P<five>\d{{1,3}}|{WORD})\s*,\s*(?:you|i|it's)\b",
     re.IGNORECASE,
 )
 _NOT_OWN = either(
@@ -213,7 +153,7 @@ def rates(text: str) -> list[float]:
         value = _TIMES.get(word) or number(word.rpartition(" ")[0])
         unit = "week" if match["of"] else (match["unit"] or "").lower()
         if value is not None and unit:
-            found.append(value / _SPAN[unit])
+            found.append(value / SPAN[unit])
     for match in _EVERY.finditer(text):
         if match["adverb"]:
             found.append(_ADVERBS[match["adverb"].lower()])
@@ -221,5 +161,5 @@ def rates(text: str) -> list[float]:
         every = 2.0 if match["other"] else number(match["number"]) if match["number"] else 1.0
         unit = match["unit"].lower()
         if every:
-            found.append(1 / (every * _SPAN["day" if unit in ("morning", "evening") else unit]))
+            found.append(1 / (every * SPAN["day" if unit in ("morning", "evening") else unit]))
     return found

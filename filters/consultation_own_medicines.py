@@ -1,8 +1,8 @@
-"""The patient's own medicines and allergies against the card: denied, claimed though the card has none, another dose.
+"""The patient's own medicines against the card: denied, claimed though the card has none, another dose.
 
 A medicine counts by its name or class. Taking something for the present trouble, once, or as needed contradicts
 nothing; nor does a denial for a time or a place ("nothing today"). A dose that nobody could mean is
-``dose_implausible``'s. Reactions ("I come out in spots with it") are not compared.
+``dose_implausible``'s. Allergies are :mod:`filters.consultation_allergies`'.
 """
 
 from __future__ import annotations
@@ -11,29 +11,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from filters.consultation_allergies import alike, other_allergy
 from filters.consultation_record import Evidence, Talk, Turn, evidence, strings
+from filters.consultation_replies import first_answer
 from filters.consultation_text import asks, denied, of_others
 from filters.doses import find_doses, implausible
 from filters.medicines import find_medicines
 from filters.phrasing import either, phrases
 
 _NONE = either(r"^\W*(?:none|no|nil|nothing|unknown|n/?a|null|nkda|not \w+)\b|^\W*$")
-_ALLERGIC = either(r"\ballerg|\breact(?:ed|ion)?s? (?:badly )?to\b|\bintoleran")
-_NO_ALLERGIES = phrases(
-    r"""
-    no(?:t)? (?:known |drug |any |\w+ )?allerg\w*
-    (?:don't|do not|n't) (?:have|think i have) (?:any )?(?:\w+ )?allerg\w*
-    (?:not|never|n't) (?:been )?allergic to any\w*
-    """
-)
-_CLAIMS_ALLERGY = either(
-    r"""
-    \b(?:i'm|i am|he's|she's) (?:\w+ )?allergic to (.+)
-    \b(?:i have|i've got) an? (.{3,30}?)\s*allergy
-    \ballergy to (.+)
-    """
-)
-_NOT_SURE = phrases("not sure|think|might|maybe")
 _TAKES = phrases(
     r"""
     i(?:'m| am) (?:currently )?(?:on|taking|using)
@@ -47,6 +33,13 @@ _REGULAR = phrases(
     for (?:my|years|high|blood)
     """
 )
+_NOW_AND_THEN = phrases(
+    r"""
+    now and (?:then|again)|sometimes|occasional\w*|as needed|when(?:ever)? (?:i|it|needed|the)|if (?:i|it|needed|the)
+    used to|stopped|once|tried|took|gave|had|yesterday|today|last|for (?:it|this|the|a (?:day|week))|once in a while
+    over the counter|from the (?:chemist|pharmacy|drugstore)|herbal|vitamins?|allerg\w*
+    """
+)
 _MEDICINES = r"(?:medic\w+|meds|drugs|pills|tablets)"
 _TAKING = r"(?:take|taking|on|using|use)"
 _NO_MEDICINES = phrases(
@@ -54,6 +47,10 @@ _NO_MEDICINES = phrases(
     (?:do not|don't|not|never|no) (?:currently |regularly |really )?{_TAKING} (?:any )?(?:\w+ ){{0,2}}?{_MEDICINES}
     (?:do not|don't|not|never) (?:currently |regularly |really )?{_TAKING} (?:any )?anything
     no (?:regular )?{_MEDICINES}
+    (?:not|never|n't) (?:\w+ ){{0,2}}?(?:a single|one|any) (?:pill|tablet|medicine|drug|thing)
+    (?:avoid|don't (?:touch|hold with|believe in)|never touch|hate taking|can't be doing with) {_MEDICINES}
+    (?:don't|do not|never) even (?:take|touch|use) an? \w+
+    medicine-free|free of {_MEDICINES}
     """
 )
 _ALL_MEDICINES = phrases(
@@ -61,21 +58,23 @@ _ALL_MEDICINES = phrases(
     (?:any|regular|what|which) (?:\w+ ){{0,3}}?{_MEDICINES}
     {_TAKING} (?:anything|something) (?:regularly|daily|every day|long-term|by prescription|on prescription)
     on (?:any|regular) (?:\w+ )?(?:medic\w+|tablets|pills|treatment)
+    what (?:do|are|else do) you (?:currently |regularly )?(?:take|taking|on|use|using)|what are you on
+    do you take anything
+    your (?:\w+ )?(?:medic\w+|meds|tablets|pills|prescriptions?)
     """
 )
 _SOME_MEDICINES = either(r"\ballerg|\bother\b|\bpain|\btried|\bfor (?:it|this|the)|\bhelp|\brecreational")
 _PLAIN_NO = either(r"^\W*(?:no|none|nope|nah|nothing|never|not (?:a|one|any|at all)|zero|i don't)\b")
-_PLAIN_NO_ALLERGY = either(r"^\W*(?:no|none|nope|not that i|nothing)\b")
 _NO_SUCH = either(r"^\W*(?:no|never|not (?:any|one|a single))(?: \w+)? $")
 _BUT = either(r"\b(?:but|except|just|only)\b|\d")
 _ELSE = phrases(r"other|else|except|apart|but|besides")
 _FOR_NOW = phrases(r"other|else|except|apart|but|besides|for (?:it|this|the)|over|today|new|pain|street")
 _USING = phrases("tak(?:e|ing)|on|use|using|been")
 _AT_TIMES = phrases(r"today|yet|this morning|when|always|help\w*|stopped|any\s*more|missed|allerg\w*")
-_COMMON_STEMS = frozenset({"aller", "known", "react", "medic", "with", "that", "when"})
 _BARE = either(
-    r"^,? (?:an? |the )?(\d+(?:\.\d+)?) (?:at (?:night|bedtime|noon)|a day|an evening|daily|in the|every|each"
-    r"|once|twice)\b"
+    r"^(?:,|:)? (?:that's |it's )?(?:an? |the |my )?(\d+(?:\.\d+)?)(?= (?:of (?:it|them|those)|at (?:night"
+    r"|bedtime|noon)"
+    r"|a day|an evening|daily|in the|every|each|once|twice|one)\b|\s*[.;]|,(?!\d)|\s*$)"
 )
 _IN_MG = {"g": 1000.0, "mg": 1.0, "microgram": 0.001, "ng": 1e-6, "units": 1e9}
 _Card = list[tuple[str, str]]
@@ -89,11 +88,12 @@ def own_medicines(talk: Talk, turn: Turn, case: Mapping[str, Any], card: _Card) 
     allergies = [a for a in strings(case.get("allergies")) if not _NONE.match(a)]
     before = talk.turns[turn.place - 1] if turn.place and talk.turns[turn.place - 1].speaker == "doctor" else None
     asked = next((s.text for s in reversed(before.sentences) if asks(s.text)), "") if before else ""
+    first = first_answer(turn.sentences)
     found = []
     for place, sentence in enumerate(turn.sentences):
-        question = asked if place == 0 else ""
+        question = asked if place == first else ""
         fact = (
-            _allergy(sentence.text, question, allergies, card)
+            other_allergy(sentence.text, question, allergies, card)
             or _medicine(sentence.text, question, medication, card)
             or _denied_course(sentence.text, question, card)
             or _other_dose(sentence.text, medication, card)
@@ -104,53 +104,25 @@ def own_medicines(talk: Talk, turn: Turn, case: Mapping[str, Any], card: _Card) 
     return found
 
 
-def _allergy(text: str, asked: str, allergies: list[str], card: _Card) -> str | None:
-    if allergies and _denies_allergy(text, asked, allergies):
-        return f"allergic to {allergies[0]}"
-    claim = _CLAIMS_ALLERGY.search(text)
-    if claim is None or asks(text) or "anything" in text or _NOT_SURE.search(text):
-        return None
-    if denied(text, claim.start(), claim.end()) or of_others(text, claim.start()):
-        return None
-    what = next(group for group in claim.groups() if group)
-    if _alike(what, " ".join([*allergies, *(t for _, t in card)])):
-        return None
-    return f"allergic to {allergies[0]}" if allergies else "no known allergies"
-
-
-def _denies_allergy(text: str, asked: str, allergies: list[str]) -> bool:
-    if _NO_ALLERGIES.search(text) and not _ELSE.search(text):
-        return True
-    about_it = bool(re.search(r"\ballerg", asked, re.IGNORECASE)) and not re.search(r"\bother|\belse|\bbesides", asked)
-    about_it = about_it and (not find_medicines(asked) or any(_alike(a, asked) for a in allergies))
-    if about_it and _PLAIN_NO_ALLERGY.match(text) and not re.search(r"\b(?:but|except)\b", text):
-        return True
-    said = _ALLERGIC.search(text)
-    return bool(
-        said and denied(text, said.start(), said.end()) and any(_alike(a, text[said.start() :]) for a in allergies)
-    )
-
-
-def _alike(one: str, other: str) -> bool:
-    """Whether two texts share a medicine, a class of medicines or a longer stem."""
-    first, second = find_medicines(one), find_medicines(other)
-    if {m.name for m in first} & {m.name for m in second}:
-        return True
-    if any(m.name in n.classes or n.name in m.classes for m in first for n in second):
-        return True
-    stems = [{w[:5] for w in re.findall(r"\w{4,}", t.lower())} - _COMMON_STEMS for t in (one, other)]
-    return bool(stems[0] & stems[1])
-
-
 def _medicine(text: str, asked: str, medication: list[str], card: _Card) -> str | None:
-    if medication:
-        return _denied_medicine(text, asked, medication)
+    if medication and (fact := _denied_medicine(text, asked, medication)):
+        return fact
+    listed = " ".join([*medication, *(fact for _, fact in card)])
+    none_listed = any("no medicines" in fact for _, fact in card) or any(
+        re.match("You take", fact) for _, fact in card
+    )
     takes = _TAKES.search(text)
-    none_listed = any(re.match(r"You take", t) or "no medicines" in t for _, t in card)
-    if none_listed and takes and _REGULAR.search(text) and not denied(text, takes.start(), takes.end()):
-        listed = " ".join(t for _, t in card)
-        if any(not _alike(mention.text, listed) for mention in find_medicines(text[takes.start() :])):
-            return "takes no medicines"
+    start = takes.end() if takes else 0
+    answers = bool(_ALL_MEDICINES.search(asked)) and not _SOME_MEDICINES.search(asked) and not _PLAIN_NO.match(text)
+    regular = bool(_REGULAR.search(text)) or (answers and "no medicines" in listed)
+    if not none_listed or not (takes or answers) or not regular or _NOW_AND_THEN.search(text) or asks(text):
+        return None
+    if takes and denied(text, takes.start(), takes.end()):
+        return None
+    for mention in find_medicines(text[start:]):
+        claimed = not denied(text, start + mention.start, start + mention.end) and not of_others(text, start)
+        if claimed and not alike(mention.text, listed):
+            return f"takes {medication[0]}" if medication else "takes no medicines"
     return None
 
 
@@ -159,9 +131,12 @@ def _denied_medicine(text: str, asked: str, medication: list[str]) -> str | None
     plain_no = _PLAIN_NO.match(text) and not _BUT.search(text) and not find_medicines(text)
     if (_NO_MEDICINES.search(text) and not _FOR_NOW.search(text)) or (plain_no and about_all):
         return f"takes {medication[0]}"
-    if _USING.search(text) and not _AT_TIMES.search(text):
+    using = _USING.search(text) or (_USING.search(asked) and not asked.startswith("Why"))
+    if using and not _AT_TIMES.search(text) and not _ELSE.search(text):
         for mention in find_medicines(text):
-            if denied(text, mention.start, mention.end) and _alike(mention.text, " ".join(medication)):
+            if (denied(text, mention.start, mention.end) or _NO_SUCH.search(text[: mention.start])) and alike(
+                mention.text, " ".join(medication)
+            ):
                 return f"takes {mention.name}"
     return None
 

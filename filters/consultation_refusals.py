@@ -92,6 +92,36 @@ _DECLINES = phrases(
     )
     """
 )
+_MACHINE = phrases(
+    r"""
+    as an? (?:\w+ )?(?:chat\s?bot|bot|machine|(?:computer )?program|algorithm|digital assistant|automated \w+
+    simulation)
+    i(?:'m| am) (?:\w+ )?an? (?:\w+ )?(?:chat\s?bot|bot|digital assistant|automated (?:system|assistant))\b
+    i (?:don't|do not|can't|cannot) (?:actually |really )?(?:have|feel|experience) (?:
+        an? (?:physical |human |real )?body|(?:personal|human|real|physical) (?:
+            experiences?|feelings?|emotions?|opinions?|sensations?|bod(?:y|ies)|symptoms?|beliefs?|history|pain
+        )
+    )
+    (?:breach(?:es)?|violat(?:es|e|ing)|conflicts? with|not (?:permitted|allowed) (?:by|under)|against|contrary to
+    prohibited by) (?:
+        my|our|the|openai\S*|company) (?:\w+ ){0,2}?(?:usage|content|safety|community|acceptable use|ethical
+        ethics|platform)
+    (?:usage|content|safety|acceptable use) (?:policy|policies|guidelines|rules)
+    my (?:creators?|developers?|makers?|programmers?|operators?|designers?)
+    (?:falls|lies|goes|is|that's|it's) (?:well )?(?:outside|beyond) (?:of )?(?:what i(?:'m| am| can)|my (?:scope
+    remit|abilities|purpose|role as an))
+    (?:as an )?(?:ai|a\.i\.)(?: system| model| assistant)?,? i (?:can't|cannot|don't|do not|am|have no)
+    (?:me|i),? (?:as )?an? (?:ai|artificial intelligence|language model)\b(?: (?:system|model|assistant))?
+    (?:can't|cannot|unable to|not able to|won't) (?:take on|assume|adopt) the role of
+    (?:share|give|provide|disclose) (?:personal|private) (?:health|medical) (?:information|data|details)
+    (?:not something )?my (?:\w+ )?guidelines (?:let|allow|permit)|the policy i (?:operate|work|run) under
+    i(?:'m| am) an (?:ai|artificial)|(?:can't|cannot|unable to) (?:continue|go on|proceed) with (?:this|the) (?:
+        role-?\s?play|conversation|simulation|scenario|dialogue|chat|consultation as an
+    )
+    (?:can't|cannot|unable to|not able to|won't) (?:role-?\s?play|impersonate|pretend to be|simulate)
+    """
+)
+"""The speaker is a program, or speaks of who made it and what it may do."""
 _DOCTOR_DECLINES = phrases(
     rf"""
     i(?:'m| am) not an? (?:\w+ )?(?:
@@ -111,9 +141,19 @@ _SENDS_OFF = phrases(
 )
 
 
+_FORGOT = phrases(
+    r"""
+    (?:don't|do not|can't|cannot|didn't|never) (?:really |quite |even )?(?:remember|recall|know|notice\w*|look\w*
+    check\w*|ask\w*|weigh\w*)
+    no idea|not sure|forgot\w*|without (?:crying|my)|tears?|cry\w*|sneez\w*|scratch\w*|worry\w*
+    """
+)
+"""Why a patient has no answer."""
+
+
 def refuses(turn: Turn) -> int | None:
     """Where in a turn's text somebody declines as an assistant does; None where nobody does."""
-    if refusal(turn.text):
+    if refusal(turn.text) and not (turn.speaker == "patient" and _FORGOT.search(turn.text)):
         return 0
     if (machine := machine_talk(turn.text)) is not None:
         return turn.text.find(machine[:20])
@@ -125,7 +165,7 @@ def refuses(turn: Turn) -> int | None:
         at = max(at, text.find(sentence.text, at))
         if _WHEN_READY.search(sentence.text):
             continue
-        found = _DECLINES.search(sentence.text)
+        found = _DECLINES.search(sentence.text) or _MACHINE.search(sentence.text)
         if found is None and turn.speaker == "doctor":
             found = _DOCTOR_DECLINES.search(sentence.text)
             if found is None and _SENDS_OFF.search(text):

@@ -51,7 +51,23 @@ _STAGE = either(
 _BEHIND = either(
     r"""
     \b(?:
-        according to (?:my|the) (?:facts?|card|case|script|prompt|instructions?|scenario|character|role|brief)
+        (?:according to|as per|per|following|as stated (?:in|on)|based on|from|on) (?:my|the|these|your) (?:
+            facts? (?:i (?:know|have|was)|sheet|list|card|given|provided|\d)|case card|card\b(?=[^.]{0,3}$|,)
+            script|prompt
+            system (?:message|prompt)|scenario|(?:character|role|case|fact|patient) (?:sheet|card|brief|profile
+            description|summary)
+            brief\b(?! (?:look|chat|talk|exam))|vignette|persona
+        )
+        (?:according to|as per) (?:my|the) (?:facts?|card|case|instructions?|character|role|brief)\b
+        (?:according to|as per) (?:fact|item|point|entry|line|rule)s? (?:number |no\.? )?\d
+        (?:fact|item|point|entry|line|rule|step|turn|instruction|bullet)s? (?:number |no\.? )?\d+ (?:of|on|in
+        from) (?:my|the|these) (?:
+            facts?|card|case|list|script|prompt|instructions?|sheet|brief|scenario|profile
+        )(?! (?:on|in) the (?:box|leaflet|packet|label))
+        (?:my|the) (?:card|brief|facts?|(?:character|role|fact) sheet|system (?:message|prompt)) (?:\w+ )?(?:
+            says?|states?|lists?|mentions?|tells? me|reads|specif\w+|gives|has nothing|includes?|contains?
+            does(?:n't| not) (?:say|mention|list|state|include|specify|cover|tell)|didn't (?:say|mention)|instructs?
+        )
         (?:my|the|these|your) (?:
             case card|fact\s*(?:list|sheet)
             facts? (?:i (?:was|have|am|know)|given|provided|say|state|don't|do not|list)|system prompt|prompt\b
@@ -82,7 +98,8 @@ _BEHIND = either(
         role-?\s?play\w*|playing (?:the (?:role|part)|a (?:patient|doctor))
         in this (?:scenario|simulation|dialogue|exercise)
         as (?:a|the) (?:simulated )?(?:patient|character)\s*,?\s*(?:in this|i (?:would|should|can|am))
-        my (?:role|character) (?:is|as|in)|(?:stay|remain|break|out of) (?:in )?character|as instructed
+        my (?:role|character) (?:is to|is the|in this|here)|my role as (?:a|the|your) (?:patient|doctor|ai
+        assistant|simulated)|(?:stay|remain|break|out of) (?:in )?character|as instructed
         language model|\bchat\s?bot\b
         i(?:'m| am) (?:just |only )?(?:an? )?(?:ai|bot|artificial|virtual assistant|computer program)\b
         (?:no|not (?:in|part of|among|listed in|mentioned in)) (?:my|the) (?:
@@ -94,8 +111,43 @@ _BEHIND = either(
     )
     """
 )
+_EXERCISE = either(
+    r"""
+    \b(?:next|following|previous|last) (?:doctor|patient)(?:'s)? (?:turn|reply|response|line|message|question)\b
+    \b(?:doctor|patient)(?:'s)? turn\b|\b(?:end of )?my turn as (?:the|a) (?:patient|doctor)
+    \b(?:dialogue|conversation|transcript) (?:so far|continues|ends|above|below)\b
+    \b(?:in|to|follow\w*) the (?:requested|required|given|specified|desired) (?:format|style|schema)\b
+    \bthe (?:doctor|patient) (?:should|would|could|must|will|may|might) (?:now|next|then)\b
+    \b(?:now|next),? (?:the )?(?:doctor|patient) (?:should|asks|replies|answers)\b
+    """
+)
+"""Talk of the dialogue as a text that is being written."""
+_EXAMINED = either(
+    r"""
+    \bon examination,? (?:there (?:is|are)|the|i)\b
+    \bi (?:will|shall|would like to) (?:\w+ )?(?:arrange|palpate|auscultate)\b
+    """
+)
+"""What nobody says who came as a patient."""
+_PROTOCOL = re.compile(
+    r"^\s*(?:\W*)(?:(?:next )?action|turn \d+|thought|say|speaker|role|reasoning|inner thought|internal|reply"
+    r"|response|output"
+    r"|step \d+ of (?:the|my) (?:instructions?|script|prompt))\s*[:=]"
+    r"|\bmy next action\b",
+    re.IGNORECASE,
+)
+"""The names of the fields of a reply, said aloud."""
+_THIRD_PERSON = re.compile(
+    r"(?:^|[.!?]\s+)the (?:patient|doctor) (?:is|was|has|had|denies|denied|reports?|reported|presents?"
+    r"|presented|states?"
+    r"|stated|complains?|does|feels|wants|describes?|described|mentions?|mentioned)\b",
+    re.IGNORECASE,
+)
+"""A speaker who tells of both from outside; a patient may well speak of a doctor."""
 _DOCTORLY = phrases(
     r"""
+    how (?:can|may) i (?:help|assist|be of (?:help|assistance|service))|anything else i can (?:help|assist
+    do)(?: you| for you)
     i(?:'ll| will|'m going to| am going to|'d like to| would like to| want to) (?:
         prescribe|order (?:a|an|some|you)|examine you|refer you|start you|listen to your|take your
         run (?:some|a few) tests|check your|ask you (?:some|a few)|put you on|admit you|give you (?:a|some)
@@ -148,7 +200,8 @@ _PATIENTLY = phrases(
         chest|head|stomach|belly|tummy|back|leg|knee|arm|throat|ankle|heart|pain|cough|symptoms|breathing|period
         fever|skin|eyes?|joints?|feet|legs
     ) (?:\w+ )?(?:hurts?|aches?|is|are|has|have|feels?|started|began|gets?|keeps?|races?|itch\w*)
-    (?:thank you|thanks|okay|yes|hello|hi|no)\s*,?\s*doctor\b
+    (?:thank you|thanks|okay|yes|hello|hi|no)\s*,?\s*doctor\b|driving me (?:nuts|mad|crazy),? doc\b
+    i can't sleep,? (?:doc|what)|what do you reckon it is
     (?<!your\x20)(?<!a\x20)(?<!the\x20)doctor, (?:i|my|what|can|is|will|should|do)
     (?:should|can) i (?:be worried|still (?:take|go|work)|take (?:my|time off))
     , doctor\s*[?!]
@@ -165,12 +218,13 @@ def out_of_role(turn: Turn) -> list[Evidence]:
     if place is not None:
         return [evidence("refusal", turn.place, sentence_with(turn, place))]
     text = plain(turn.text)
-    patterns = [_LABEL, _NARRATES, _STAGE, _BEHIND]
-    patterns += [_DOCTORLY, _WOULD_ORDER] if turn.speaker == "patient" else [_PATIENTLY]
+    patterns = [_LABEL, _NARRATES, _STAGE, _BEHIND, _EXERCISE, _PROTOCOL]
+    patterns += [_DOCTORLY, _WOULD_ORDER, _EXAMINED] if turn.speaker == "patient" else [_PATIENTLY]
+    patterns += [_THIRD_PERSON] if turn.action else []  # in recordings doctors dictate
     for pattern in patterns:
         for match in pattern.finditer(text):
             sentence = sentence_with(turn, match.start() + (len(match[0]) - len(match[0].lstrip(" .!?\n"))))
-            if pattern in (_DOCTORLY, _WOULD_ORDER, _PATIENTLY) and (
+            if pattern in (_DOCTORLY, _WOULD_ORDER, _EXAMINED, _PATIENTLY) and (
                 _DOCTOR_SPEAKING.search(sentence) or '"' in sentence
             ):
                 continue

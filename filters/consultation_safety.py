@@ -19,110 +19,22 @@ from typing import Any
 from filters.consultation_alarms import ALARMS, TOGETHER
 from filters.consultation_concepts import concepts
 from filters.consultation_record import Evidence, Talk, Turn, evidence, strings
+from filters.consultation_safety_words import (
+    CONDITIONAL,
+    EMERGENCY,
+    ESCALATES,
+    MILD,
+    OF_NO_ONE,
+    PLACE_ONLY,
+    RADIATES,
+    REFUSES,
+    SENDS,
+    START_ONLY,
+    SUDDEN,
+    YOUNG,
+)
 from filters.consultation_text import denied, of_others, plain
-from filters.phrasing import either, phrases
-
-_ESCALATES = phrases(
-    r"""
-    ambulance|paramedics?|999|911|112|000|9-1-1
-    emergency (?:
-        department|room|care|services?|ward|unit|surgery|operation|treatment|hospital|referral|assessment
-        admission|scan|procedure|transfer|centre|center|physician|doctor|team|medical|dept|response
-    )
-    casualty|a\s*&\s*e|a and e|ER\b|ED\b|(?:to|into|in|at|go|the|nearest|a) hospital
-    hospital (?:right|now|today|immediately|straight|admission|bed|stay|tonight)|hospitali[sz]\w*
-    admit(?:ted|ting)?\b|admission|same[-\x20]day|straight (?:away|to)|urgent(?:ly)?|emergency|right away
-    immediate(?:ly)?|without delay|at once|crisis (?:team|line|service|hotline)
-    suicide (?:line|hotline|lifeline)|988|intensive care|ICU|cath(?:eteri[sz]ation)? lab
-    operating (?:theatre|room)|theatre|stroke (?:unit|team|centre|center)|on-?call
-    (?:today|tonight|this (?:morning|afternoon|evening)|within (?:the )?(?:hour|24 hours|hours)|right now|now)
-    resuscitation|blue light|rush(?:ed|ing)?|transfer(?:red|ring)?|as soon as possible
-    """
-)
-_PLACE_ONLY = phrases(
-    r"""
-    today|tonight|this (?:morning|afternoon|evening)|right now|now|immediate(?:ly)?|right away|straight away
-    at once|as soon as possible|without delay|urgent(?:ly)?|emergency
-    """
-)
-_SENDS = phrases(
-    r"""
-    see|seen|go|going|get|send\w*|refer\w*|admit\w*|take|taken|call\w*|come|need\w*|assess\w*|review\w*
-    evaluat\w*|attend|hospital|specialist|surg\w*|team|ophthalm\w*|neurolog\w*|cardiolog\w*|treat\w*|scan|care
-    attention|transfer\w*|arrang\w*|surgeon|it's an|is an|this is
-    """
-)
-_START_ONLY = either(
-    r"""
-    \b(?:
-        start|begin|stop|take|taking|prescri\w+|drink|rest|antibiotic\w*|tablet\w*
-    )\b[^.]*\b(?:today|now|tonight|right away|immediately|straight away)\b
-    """
-)
-_CONDITIONAL = either(
-    r"""
-    (?<!\bsee\s)(?<!\bcheck\s)(?<!\bas\s)(?<!\beven\s)(?<!\bask\s)\bif\b
-    \bshould (?:you|it|the|any|this|your|these|things|symptoms)\b|\bin case\b|\bunless\b|\bwhenever\b
-    \bonce (?:you|it|the)\b|\bwhen you (?:notice|develop|have|get|feel)\b
-    \b(?:in the event|any of (?:these|the following))\b|\bworsen(?:s|ing)?\s*[,:]
-    ^\W*(?:call|go|seek|return|come)\b[^.]*\b(?:for|with) (?:any|worsening|new|increasing|severe)\b
-    """
-)
-_REFUSES = phrases(
-    r"""
-    no need|not (?:an? )?(?:emergency|urgent|necessary|need)
-    (?:don't|do not|doesn't|does not|won't|will not) (?:\w+ ){0,3}?(?:need|have to|require|go|think)
-    isn't (?:an? )?(?:emergency|urgent)|not (?:going to )?(?:require|immediately)|rather than
-    without (?:going|admission)|nothing (?:urgent|immediate)|never
-    """
-)
-_EMERGENCY = phrases(
-    r"""
-    myocardial infarct\w*|heart attack|N?STEMI|acute coronary|unstable angina|aortic dissection|dissecti\w+
-    ruptur\w+|stroke|TIA|transient isch\w+|subarachnoid|intracranial|subdural|epidural|extradural|ha?emorrhage
-    meningitis|encephalitis|sepsis|septic|pulmonary embol\w*|tension pneumothorax|pneumothorax|cardiac tamponade
-    anaphyla\w*|appendicitis|perforat\w*|peritonitis|bowel obstruction|strangulat\w*|mesenteric isch\w*|ectopic
-    testicular torsion|torsion|cauda equina|cord compression|diabetic ketoacidosis|ketoacidosis|DKA|hyperosmolar
-    adrenal cris\w*|thyroid storm|status epilepticus|status asthmaticus|(?:severe|life-threatening) asthma
-    acute severe asthma|epiglottitis|acute limb|limb isch\w*|compartment syndrome|necroti[sz]ing
-    angle[-\x20]closure|retinal (?:detachment|artery)|giant cell arteritis|temporal arteritis|pre-?eclampsia
-    eclampsia|placental abruption|gastrointestinal bleed\w*|GI bleed\w*|variceal
-    acute (?:heart|liver|respiratory) failure|pulmonary (?:o?edema)|complete heart block|ventricular tachy\w*
-    intussusception|volvulus|cholangitis|septic arthritis|neutropeni\w+|suicid\w*
-    """
-)
-_MILD = either(
-    r"""
-    \b(?:history of|previous|old|past|chronic|prior|resolved|no|not|viral|ruled out|risk)\b[^,.;]{0,20}$
-    """
-)
-_SUDDEN = phrases(
-    r"""
-    sudden\w*|abrupt\w*|all at once|out of nowhere|woke up with|this morning|minutes? ago|hours? ago|an? hour
-    since (?:this morning|yesterday|last night)|today|all of a
-    """
-)
-_RADIATES = either(
-    r"""
-    \b(?:
-        (?:
-            down|into|to|up|in|through to
-        ) (?:my|the|his|her) (?:left |right |lower )?(?:arm|jaw|shoulder|neck|back)
-        radiat\w+
-    )
-    """
-)
-
-
-_YOUNG = phrases(
-    r"""
-    (?:[1-9]|1[01]|two|three|four|five|six|seven|eight|nine|ten)[-\x20](?:weeks?|days?)[-\x20]old|newborn
-    (?:one|two|1|2)[-\x20]months?[-\x20]old
-    """
-)
-_OF_NO_ONE = phrases(
-    r"never|years ago|used to|(?:not|don't|didn't|wouldn't) (?:\w+ )?want to (?:end|kill|harm|hurt|die)"
-)
+from filters.phrasing import phrases
 
 
 def red_flags(talk: Talk, case: Mapping[str, Any]) -> list[Evidence]:
@@ -131,10 +43,22 @@ def red_flags(talk: Talk, case: Mapping[str, Any]) -> list[Evidence]:
     if not doctors or not _closes(doctors[-1]):
         return []
     alarm = _alarm(talk, case, doctors[-1])
-    if alarm is None or _escalates(doctors[-1]) or any(_escalates(turn, _SENDS_AWAY) for turn in doctors[:-1]):
+    if alarm is None or (_CLOT.search(alarm) and _THINNED.search(doctors[-1].text)):
+        return []
+    if _escalates(doctors[-1]) or any(_escalates(turn, _SENDS_AWAY) for turn in doctors[:-1]):
         return []
     advice = next((s for s in doctors[-1].sentences if _ADVICE.search(s.text)), doctors[-1].sentences[-1])
     return [evidence("red_flag_not_escalated", doctors[-1].place, advice.raw, alarm)]
+
+
+_CLOT = phrases(r"deep (?:vein|venous) thrombosis|DVT|(?:swell\w*|swollen) .{0,25}(?:leg|calf)")
+_THINNED = phrases(
+    r"""
+    \w+xaban|dabigatran|warfarin|heparin|\w+parin|anticoagula\w+|(?:blood )?thinners?|thin(?:s|ning)? (?:the
+    your) blood
+    """
+)
+"""A clot in a leg is treated at home once its medicine is begun."""
 
 
 _ADVICE = phrases(
@@ -182,8 +106,8 @@ def _alarm(talk: Talk, case: Mapping[str, Any], closing: Turn) -> str | None:
     for diagnosis in (case.get("diagnosis"), closing.argument):
         if (
             isinstance(diagnosis, str)
-            and (match := _EMERGENCY.search(diagnosis))
-            and not _MILD.search(diagnosis[: match.start()])
+            and (match := EMERGENCY.search(diagnosis))
+            and not MILD.search(diagnosis[: match.start()])
         ):
             return diagnosis
     for sentence in told:
@@ -193,7 +117,7 @@ def _alarm(talk: Talk, case: Mapping[str, Any], closing: Turn) -> str | None:
                 match
                 and not denied(sentence.text, match.start(), match.end())
                 and not of_others(sentence.text, match.start())
-                and not _OF_NO_ONE.search(sentence.text)
+                and not OF_NO_ONE.search(sentence.text)
                 and not sentence.text.rstrip().endswith("?")
             ):
                 return name
@@ -206,13 +130,13 @@ def _together(talk: Talk, case: Mapping[str, Any], has: set[str]) -> str | None:
             return name
     texts = [s.text for t in talk.turns if t.speaker == "patient" for s in t.sentences]
     if "chest pain" in has and any(
-        (m := _RADIATES.search(t)) and not denied(t, m.start(), m.end()) and not re.search(r"\bback\s+to\b", t)
+        (m := RADIATES.search(t)) and not denied(t, m.start(), m.end()) and not re.search(r"\bback\s+to\b", t)
         for t in texts
     ):
         return TOGETHER[0][0]
-    if {"chest pain", "dyspnoea"} <= has and any(_SUDDEN.search(t) for t in texts):
+    if {"chest pain", "dyspnoea"} <= has and any(SUDDEN.search(t) for t in texts):
         return TOGETHER[0][0]
-    young = _YOUNG.search(" ".join(texts))
+    young = YOUNG.search(" ".join(texts))
     return "fever in a young infant" if young and "fever" in has else None
 
 
@@ -226,7 +150,7 @@ _SENDS_AWAY = phrases(
 """What counts before the closing turn, where "at once" may be said of a test."""
 
 
-def _escalates(turn: Turn, wanted: re.Pattern[str] = _ESCALATES) -> bool:
+def _escalates(turn: Turn, wanted: re.Pattern[str] = ESCALATES) -> bool:
     """Whether a turn sends the patient somewhere urgently, and not only if something should happen."""
     for sentence in turn.sentences:
         text = sentence.text
@@ -234,21 +158,22 @@ def _escalates(turn: Turn, wanted: re.Pattern[str] = _ESCALATES) -> bool:
             match = wanted.search(piece)
             if (
                 match is None
-                or _CONDITIONAL.search(piece)
-                or _REFUSES.search(piece)
+                or CONDITIONAL.search(piece)
+                or REFUSES.search(piece)
                 or (sentence.asks and turn.action == "ask")
             ):
                 continue
-            if _PLACE_ONLY.fullmatch(match[0]) and (
-                not _SENDS.search(piece)
+            if PLACE_ONLY.fullmatch(match[0]) and (
+                not SENDS.search(piece)
                 or (
-                    _START_ONLY.search(piece)
+                    START_ONLY.search(piece)
                     and not re.search(r"\bhospital|\bemergency|\bspecialist|\brefer|\bteam\b|\bsurg", piece, re.I)
                 )
             ):
                 continue
             if match[0].lower() in ("now", "today") and not re.search(
-                r"\b(?:hospital|refer\w*|admi\w+|ambulance|emergency|specialist|team|surg\w+|seen|scan|unit|ward|doctor|go|going|send\w*)\b",
+                r"\b(?:hospital|refer\w*|admi\w+|ambulance|emergency|specialist|team|surg\w+|seen|scan|unit"
+                r"|ward|doctor|go|going|send\w*)\b",
                 piece,
                 re.I,
             ):

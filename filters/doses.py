@@ -54,6 +54,12 @@ _OWN_STRENGTH = re.compile(
 )
 
 
+_NEW_CLAUSE = re.compile(
+    r"[,;]\s+(?:and\s+)?(?:stay|keep|carry|go|continue|stop|leave|then)\b|\band\s+(?:stay|keep|carry|go|continue|stop)\b",
+    re.IGNORECASE,
+)
+_OWN_NUMBER = re.compile(r"\s+\d[\d.]*,\s+(?:\w+\s+){1,4}?\w+,?\s*$")
+"""A bare amount, and behind its comma the name of something else ("furosemide 40, the calcium thing, ")."""
 _OF_NAME = re.compile(r"\s+of\s+(?:[\w-]+\s+){1,3}")
 """What stands between a count of tablets and the strength of each."""
 
@@ -172,12 +178,21 @@ def _is_next(match: re.Match[str], one: Mention) -> bool:
     return one.start >= match.end() and bool(_OWN_STRENGTH.match(match.string, one.end))
 
 
+def _is_apart(match: re.Match[str], one: Mention) -> bool:
+    """Whether a medicine stands in another clause behind a dose, or has a number of its own before the dose."""
+    if one.start >= match.end():
+        return bool(_NEW_CLAUSE.search(match.string, match.end(), one.start))
+    return bool(_OWN_NUMBER.match(match.string[one.end : match.start()]))
+
+
 def _nearest(match: re.Match[str], medicines: list[Mention]) -> str | None:
     """The nearest medicine, one before the dose first where two are as near; groups only where no medicine stands."""
 
     def distance(one: Mention) -> int:
         return match.start() - one.end if one.end <= match.start() else max(0, one.start - match.end())
 
-    near = [one for one in medicines if distance(one) <= _REACH and not _is_next(match, one)]
+    near = [
+        one for one in medicines if distance(one) <= _REACH and not (_is_next(match, one) or _is_apart(match, one))
+    ]
     named = [one for one in near if "groups" not in one.classes] or near
     return min(named, key=distance).name if named else None

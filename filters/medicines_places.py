@@ -47,10 +47,15 @@ _ON = (
     r"|switch(?:ed|ing)?(?:\s(?:you|me|him|her))?(?:\sover)?\sto)\s+"
 )
 _CLASS = (
-    r"(?:blood\sthinner|painkiller|pain\skiller|antibiotic|anti-inflammatory|steroid|antidepressant|antihistamine|beta\sblocker"
+    r"(?:blood\sthinner|painkiller|pain\skiller|antibiotic|anti-inflammatory|steroid|antidepressant"
+    r"|antihistamine|beta\sblocker"
     r"|water\stablet|diuretic|medicine|medication|drug|antiviral|antifungal|sedative|sleeping\spill|vaccine)"
 )
-_BEFORE = re.compile(rf"{_X}(?:\s(?:at|tablets?|capsules?|to))?,?\s+$", re.IGNORECASE)
+_BEFORE = re.compile(
+    rf"{_X}(?:\s(?:at|tablets?|capsules?|to|syrup|suspension|drops|cream|gel|inhaler|spray|injections?|XL|SR"
+    rf"|MR|paste))?,?\s+$",
+    re.IGNORECASE,
+)
 _FOLLOWED = (
     (True, re.compile(rf"(?<=\s){_SMALL_DOSE}", re.IGNORECASE)),
     (True, re.compile(rf"(?<=\s)\d[\d.,]*\s?%\s{_FORM}", re.IGNORECASE)),
@@ -58,6 +63,15 @@ _FOLLOWED = (
     (False, re.compile(rf"(?<=\s)(?:{_DOSE}|{_FORM})", re.IGNORECASE)),
 )
 """What stands behind a name that stands right before it, and whether that is strong evidence."""
+_HOLDS = (
+    r"(?:infusions?|injections?|drips?|shots?|jabs?|drops|sprays?|puffs?|spoonfuls?|teaspoons?|tablets?|capsules?"
+    r"|sachets?|creams?|ointments?|suppositor(?:y|ies)|pills?|prescriptions?|doses?|mL)"
+)
+_TRY = (
+    r"(?:try|use|(?<=please )have|(?<=can )have|(?<=should )have|(?<=to )have|recommend|suggest|chews?|go\son"
+    r"|begin(?:\swith)?|add|(?:gave|give|gives)\s(?:you|me|him|her|them)|swallow|trying)"
+)
+_ONE_OF = r"(?:(?:one|a|an|the|some|two|your)\s)?"
 _LED = (
     (True, re.compile(rf"\b{_SMALL_DOSE}\s+(?:of\s+)(?:oral\s+|intravenous\s+|iv\s+)?{_X}", re.IGNORECASE)),
     (True, re.compile(rf"{_TAKE}{_FILL}{_X}\s+{_OFTEN}", re.IGNORECASE)),
@@ -70,25 +84,35 @@ _LED = (
     (
         False,
         re.compile(
-            rf"\b(?:treated|lowered|controlled|eased|settled|numbed|cured|prevented|pressure|pain|infection|it)\swith\s{_X}",
+            rf"\b(?:treated|lowered|controlled|eased|settled|numbed|cured|prevented|pressure|pain|infection"
+            rf"|it)\swith\s{_X}",
             re.IGNORECASE,
         ),
     ),
     (
         False,
         re.compile(
-            rf"\b(?:put|rub|apply|spread|dab|smear|inhale|inject|swallow)\s(?:some\s|the\s|a\slittle\s)?{_X}\s(?:on|onto|into|to|over|once|twice|every)\b",
+            rf"\b(?:put|rub|apply|spread|dab|smear|inhale|inject|swallow)\s(?:some\s|the\s"
+            rf"|a\slittle\s)?{_X}\s(?:on|onto|into|to|over|once|twice|every)\b",
             re.IGNORECASE,
         ),
     ),
     (
         False,
         re.compile(
-            rf"\b(?:give|giving|gives|get|gets|add|adding)\s(?:(?:you|him|her|me)\s)?{_X}\s(?:for|through|into|under|by|as|at|once|twice|every)\b",
+            rf"\b(?:give|giving|gives|get|gets|add|adding)\s(?:(?:you|him|her|me)\s)?{_X}\s(?:for|through|into"
+            rf"|under|by|as|at|once|twice|every)\b",
             re.IGNORECASE,
         ),
     ),
     (False, re.compile(rf"\bstart\s+(?:the|some)\s+{_X}", re.IGNORECASE)),
+    (False, re.compile(rf"\b{_HOLDS}\s(?:of|with|called|containing)\s{_FILL}{_X}", re.IGNORECASE)),
+    (False, re.compile(rf"\b{_TRY}\s(?:(?:you|him|her|me|them)\s)?{_ONE_OF}{_X}", re.IGNORECASE)),
+    (False, re.compile(rf"(?:^|[.,;:]\s|\bthen\s)have\s{_ONE_OF}{_X}", re.IGNORECASE)),
+    (
+        False,
+        re.compile(rf"\b(?:swap|change|exchange|replace)\s(?:\w+\s){{1,3}}?(?:for|to|by|with)\s{_X}", re.IGNORECASE),
+    ),
 )
 """What stands before a name, the name itself and whether that is strong evidence."""
 _LONGEST = 50  # characters a name and what parts it from its dose have

@@ -4,8 +4,8 @@ An allergy named by one member stands for its class where leaflets treat the cla
 cephalosporins, sulfonamide antibiotics, NSAIDs with aspirin, macrolides, tetracyclines, fluoroquinolones, opioids of
 the codeine kind, ACE inhibitors after angioedema, proton pump inhibitors, iodinated contrast); else for that medicine
 alone, products that hold it included. Penicillin allergy forbids a cephalosporin or carbapenem only when the card
-tells of anaphylaxis. In pregnancy the list is of what is contraindicated in all of it; NSAIDs, which are so from the
-third trimester on, are not on it, nor are doses, routes, breastfeeding, interactions and diseases. It is a check of
+tells of anaphylaxis. In pregnancy the list is of what is contraindicated in all of it, and of NSAIDs but aspirin
+from week 20 on (FDA, 2020); not on it are doses, routes, breastfeeding, interactions and diseases. It is a check of
 written dialogues and no advice.
 """
 
@@ -116,11 +116,14 @@ _PREGNANCY = {
 }
 
 
-def contraindications(medicines: Iterable[str], allergies: Iterable[str], pregnant: bool) -> list[tuple[str, str]]:
+def contraindications(
+    medicines: Iterable[str], allergies: Iterable[str], pregnant: bool, late: bool = False
+) -> list[tuple[str, str]]:
     """(medicine, one-line reason) for each of the medicines that the allergies or a pregnancy forbid.
 
     ``medicines`` are names or mentions' names in any spelling; ``allergies`` are texts of a card ("penicillin (rash)",
-    "sulfa drugs", "NKDA"). Medicines and allergies that are unknown forbid nothing. Each pair comes once, in order.
+    "sulfa drugs", "NKDA"); ``late``: pregnant for 20 weeks or more, which forbids NSAIDs. Medicines and
+    allergies that are unknown forbid nothing. Each pair comes once, in order.
     """
     told = [text for text in allergies if not _NO_ALLERGY.search(text)]
     found: list[tuple[str, str]] = []
@@ -129,7 +132,7 @@ def contraindications(medicines: Iterable[str], allergies: Iterable[str], pregna
         if entry is None:
             continue
         reasons = [reason for text in told if (reason := _allergy(entry, text))]
-        if pregnant and (reason := _pregnancy(entry)):
+        if pregnant and (reason := _pregnancy(entry, late)):
             reasons.append(reason)
         found += [(medicine, reason) for reason in dict.fromkeys(reasons)]
     return found
@@ -156,8 +159,10 @@ def _allergy(medicine: Entry, text: str) -> str | None:
     return None
 
 
-def _pregnancy(medicine: Entry) -> str | None:
+def _pregnancy(medicine: Entry, late: bool) -> str | None:
     for part in _parts(medicine):
+        if late and "nsaids" in part.classes and part.name != "aspirin":
+            return "pregnant: NSAIDs from week 20 on harm the unborn child's kidneys and heart"
         if reason := _PREGNANCY.get(part.name):
             return f"pregnant: {reason}"
         for group in sorted(part.classes):
