@@ -75,8 +75,8 @@ _NOT_GIVEN = either(
 _STILL_GIVEN = either(
     r"""
     \b(?:
-        avoid\w*|instead of|rather than|allerg\w*|without|stop\w*+(?! (?:taking|using|giving))|react\w*|normally|know about|aware of
-        note (?:\w+ )?(?:about|of)|usually|history|because of your
+        avoid\w*|instead of|rather than|allerg\w*|without|stop\w*+(?! (?:taking|using|giving))|react\w*|normally
+        know about|aware of|note (?:\w+ )?(?:about|of)|usually|history|because of your
     )\b[^.;]*?\b(?:but|so|i'll|we'll|i will|let's|take|taking|prescrib\w*|start|you'll get|you get|give)\b[^.;]*$
     """
 )
