@@ -37,7 +37,7 @@ def test_steps_go_from_rows_to_the_report(tmp_path: Path) -> None:
     assert "--model packaged --name base" in of["base"]
     assert f"--model {tmp_path}/dpo/merged --name dpo" in of["after-dpo-ttt"]
     assert "--controls ttt random" in of["after-dpo-ttt"]
-    shared = f"--tasks general --data {tmp_path}/d --out {tmp_path}/evaluation --method loglik --limit 9 --seeds 1"
+    shared = f"--tasks general --data {tmp_path}/d --out {tmp_path}/evaluation --method cloze --limit 9 --seeds 1"
     assert all(
         shared in of[name] for name in ("base", "after-sft", "after-dpo-ttt")
     )  # the same items, asked the same way

@@ -14,7 +14,8 @@ from evaluation.lm_eval_tasks import export_lm_eval
 from evaluation.loglik import score
 from evaluation.models import Loaded, load, run_name, weights_id
 from evaluation.prompting import continuations, plain
-from evaluation.tasks import load_task
+from evaluation.runner import Ask, Settings, from_scores
+from evaluation.tasks import Question, load_task
 from synth.errors import UserError
 from tests.evaluation.tiny import write_data, write_model
 
@@ -198,3 +199,15 @@ def test_no_such_model(given: str) -> None:
 def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--model: .*no tokenizer to be had"):
         load(str(tmp_path))
+
+
+def test_texts_of_options_are_weighed_by_their_bytes() -> None:
+    options = {"A": "gout", "B": "angina pectoris"}
+    question = Question(id="q", cluster="q", question="Which?", context="", options=options, gold="B",
+                        order=["A", "B"], subject="")  # fmt: skip
+    found = from_scores("medqa", Ask(0, question), [-10.0, -16.0], "model", method="cloze")
+    assert found.answer == "B"  # one nat a byte against two
+    assert found.scores == [-2.0, -1.0]
+    assert found.nll_per_byte == 1.0
+    assert from_scores("medqa", Ask(0, question), [-10.0, -16.0], "model").answer == "A"
+    assert len({Settings(method=method).prompt_hash for method in ("generate", "loglik", "cloze")}) == 3
