@@ -72,7 +72,7 @@ def test_the_command(
     export: Path,  # noqa: F811
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    changes = [f"output={tmp_path / 'ttt'}", "trl.max_length=1024", "retrieval.floor=-1"]
+    changes = [f"output={tmp_path / 'ttt'}", "trl.max_length=1024", "retrieval.floor=-1", "trl.learning_rate=1e-2"]
     command = ["--model", f"tiny={tiny}", "--data", str(export), "--out", str(tmp_path), "--ttt", "ttt"]
     command += [part for change in changes for part in ("--set", change)]
     assert main(command) == 0
