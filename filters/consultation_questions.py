@@ -182,7 +182,7 @@ def _meaning(text: str) -> _Asked:
     rest = set()
     for match in re.finditer(r"\w+", lower):
         inside = any(start <= match.start() < end for start, end in covered)
-        if not inside and match[0] not in IDLE and len(match[0]) > 1:
+        if not inside and match[0] not in IDLE and (len(match[0]) > 1 or match[0].isdigit()):
             rest.add(match[0] if match[0].isdigit() else match[0][:5].rstrip("es"))
     plain = " ".join(re.findall(r"\w+", lower))
     ends = tuple(bool(pattern.search(lower)) for pattern in _TWO_ENDS)
