@@ -51,8 +51,8 @@ ALARMS = {
     ),
     "torsion": either(
         r"""
-        (?:testic\w+|scrot\w+|\bballs?\b|groin).{0,50}(?:sudden\w*|severe|agony|high|twisted|excruciating)
-        (?:sudden\w*|severe|excruciating).{0,50}(?:testic\w+|scrot\w+)
+        (?:testic\w++|scrot\w++|\bballs?\b|groin).{0,50}(?:sudden\w*|severe|agony|high|twisted|excruciating)
+        (?:sudden\w*|severe|excruciating).{0,50}(?:testic\w++|scrot\w++)
         """
     ),
     "rash that does not fade": either(
@@ -78,10 +78,10 @@ ALARMS = {
     ),
     "stroke signs": either(
         r"""
-        face.{0,25}droop|droop\w*.{0,25}(?:face|mouth|smile)|slurr\w+
+        face.{0,25}droop|droop\w*+.{0,25}(?:face|mouth|smile)|slurr\w+
         (?:can't|couldn't|cannot) (?:move|lift|raise|feel) (?:my )?(?:left|right|one|arm\b|leg\b)
-        (?:weak\w*|numb\w*).{0,30}(?:one side|(?:left|right) (?:side|arm|leg|hand))
-        (?:one side|(?:left|right) (?:side|arm|leg|hand)).{0,30}(?:weak\w*|numb\w*|limp|heavy|gone dead)
+        (?:weak\w*+|numb\w*+).{0,30}(?:one side|(?:left|right) (?:side|arm|leg|hand))
+        (?:one side|(?:left|right) (?:side|arm|leg|hand)).{0,30}(?:weak\w*+|numb\w*+|limp|heavy|gone dead)
         (?:left|right|one) (?:arm|leg|hand|half|side)\b.{0,50}(?:stopped working|won't (?:move|work|obey)|useless)
         words (?:came|come|are coming) out (?:wrong|jumbled|garbled)|hemipar|hemipleg
         """
@@ -102,14 +102,14 @@ ALARMS = {
     ),
     "bleeding inside": either(
         r"""
-        vomit\w*.{0,20}blood|threw up.{0,20}blood|throw\w* up.{0,20}blood|blood.{0,20}vomit
+        vomit\w*+.{0,20}blood|threw up.{0,20}blood|throw\w*+ up.{0,20}blood|blood.{0,20}vomit
         coffee[-\x20]grounds?|black.{0,12}(?:tarry|stool|poo|sticky)|tarry|ha?ematemesis|mela?ena
         stools?.{0,20}black
         """
     ),
     "saddle numbness": either(
         r"""
-        numb\w*.{0,40}(?:
+        numb\w*+.{0,40}(?:
             groin|saddle|between (?:my|the|his|her) legs|buttock|bottom|genital|private|inner thigh|sit\b
         )
         saddle an|(?:wet|soiled) myself|lost control of (?:my )?(?:bladder|bowel)

@@ -26,7 +26,7 @@ _ROUGHLY = phrases(
 )
 _SINCE_DAY = re.compile(
     r"\b(?P<lead>since|from|started|began|begun|came\s+on|for|over|been|there)\s+(?:\w+\s+){0,2}?(?P<word>DAYS)\b"
-    r"|^(?:\W*\w+){0,3}?\W*\b(?P<bare>DAYS)\b".replace(
+    r"|^(?:\W*+\w++){0,3}?\W*+\b(?P<bare>DAYS)\b".replace(
         "DAYS",
         r"(?:the\s+)?day\s+before\s+yesterday|yesterday|(?:last|this|all)\s+(?:night|week|month|year|morning"
         r"|afternoon|evening)"

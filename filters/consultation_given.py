@@ -28,7 +28,7 @@ _VERB = either(
     )\b
     """
 )
-_GAP = re.compile(r"(?:\W+(?!and\b|but\b|that\b|which\b|because\b)[\w'%/-]+){0,6}\W*$")
+_GAP = re.compile(r"(?:\W++(?!and\b|but\b|that\b|which\b|because\b)\w[\w'%/-]*+){0,6}\W*$")
 """What may stand between the verb and the name: no new clause."""
 _BREAK = re.compile(r"[;:]|\.\s|,\s(?!an?\b|the\b|some\b|say\b|and\b|or\b|either\b)| [\u2013\u2014-]{1,2} |\u2014")
 _LISTED = either(

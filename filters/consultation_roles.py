@@ -16,7 +16,7 @@ from filters.phrasing import either, phrases
 
 _LABEL = either(
     r"""
-    (?:^|\n|[.!?] |\*\*|\[)\s*(?:the )?(?:
+    (?:^|\n|[.!?]\s|\*\*|\[)\s*+(?:the )?(?:
         doctor|patient|dr|physician|nurse|assistant|user|system|clinician|human|gp|parent
     )\b[^\n:.]{0,15}?(?:\*\*)?\s*:
     """
@@ -130,7 +130,7 @@ _EXAMINED = either(
 )
 """What nobody says who came as a patient."""
 _PROTOCOL = re.compile(
-    r"^\s*(?:\W*)(?:(?:next )?action|turn \d+|thought|say|speaker|role|reasoning|inner thought|internal|reply"
+    r"^\W*+(?:(?:next )?action|turn \d+|thought|say|speaker|role|reasoning|inner thought|internal|reply"
     r"|response|output"
     r"|step \d+ of (?:the|my) (?:instructions?|script|prompt))\s*[:=]"
     r"|\bmy next action\b",
@@ -207,7 +207,7 @@ _PATIENTLY = phrases(
     , doctor\s*[?!]
     my (?:\w+ ){1,2}?(?:hurts?|aches?|throbs?|itch(?:es)?|stings?|burns?) (?:so|when|really|badly|like|a lot|terribly)
     is it (?:serious|something serious),? doctor|my (?:own )?(?:gp|doctor) (?:said|told|gave|prescribed)
-    i take (?:my|a|an|one|two)?\s*\w*\s*(?:for my|every (?:day|morning)|daily)|what(?:'s| is) wrong with me
+    i take (?:\w+ ){0,2}(?:for my|every (?:day|morning)|daily)|what(?:'s| is) wrong with me
     """
 )
 

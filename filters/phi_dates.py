@@ -108,7 +108,7 @@ _AGES_OF_MANY = re.compile(
 )
 _OVER_89 = re.compile(r"(?<!\d)(?:9\d|1[0-2]\d)(?!\d)|\b[NnAaOo](?:inety|INETY|(?:ne|NE)?\s+[Hh](?:undred|UNDRED))")
 _OR_OLDER = re.compile(
-    r"\W*(?:years?|yrs?)?\W*(?:old|of\s+age)?\W*(?:or|and)\W+(?:older|over|above|more|up)", re.IGNORECASE
+    r"\W*+(?:(?:years?|yrs?)\W*+)?(?:(?:old|of\s+age)\W*+)?(?:or|and)\W++(?:older|over|above|more|up)", re.IGNORECASE
 )
 
 _MONTHS = frozenset(f"{_ENGLISH}|{_SHORT}|{_OTHER}".lower().split("|"))

@@ -58,10 +58,10 @@ _PHONE_AFTER = re.compile(
     re.IGNORECASE,
 )
 _TOLL_FREE = re.compile(r"\D*1?\D?8(?:00|88|77|66|55|44|33)(?=\D|\d{7}$)")
-_IPV4 = re.compile(r"(?i:\bIP(?:\s+address)?\s*:?\s*)(?P<number>(?:\d{1,3}\.){3}\d{1,3})\b")
+_IPV4 = re.compile(r"(?i:\bIP(?:\s+address)?\s*+:?\s*+)(?P<number>(?:\d{1,3}\.){3}\d{1,3})\b")
 
 _NO = r"(?:number|num|numéro|nummer|numero|número|no|nr|n°|nº|identifier|ident|id|code)"
-_IS = r"\.?\s*(?:\((?:MRN|SSN|NHS|ID)\))?\s*(?:is|was|of|ending\s+in)?\s*[:=#,-]?\s*#?\s*"
+_IS = r"\.?\s*+(?:\((?:MRN|SSN|NHS|ID)\)\s*+)?(?:(?:is|was|of|ending\s+in)\s*+)?(?:[:=#,-]\s*+)?(?:#\s*+)?"
 # Letters in front, digits, and further groups: each has a digit, or is one or two capitals.
 _VALUE = (
     r"(?P<number>(?-i:[A-Z]{1,5}[ -]?){0,2}[A-Z]?\d[\dA-Z]*"
@@ -72,15 +72,15 @@ _OWN_LABEL = re.compile(  # says by itself that a number follows
     r"|national\s+(?:insurance|id(?:entity)?|identification)|driver['\u2019]?s?\s+licen[cs]e|driving\s+licen[cs]e"
     r"|licen[cs]e\s+plate|NIE|NIF|CURP|NSS|AHV|PESEL|personnummer|versicherten(?:nummer|-?nr)|codice\s+fiscale"
     r"|numéro\s+de\s+sécurité\s+sociale|cartão\s+sus|número\s+de\s+historia(?:\s+clínica)?|病历号|カルテ番号)"
-    rf"(?:\s*(?:card|#|{_NO}))*{_IS}{_VALUE}",
+    rf"(?:\s*+(?:card|#|{_NO}))*{_IS}{_VALUE}",
     re.IGNORECASE,
 )
 _COMMON_LABEL = re.compile(  # needs "number" or "#" after it
-    r"(?<!\w)(?:(?:medical|health|hospital|patient|clinical|case|personal)\s*(?:record|chart|card|file|insurance)?|hosp|pt|MR"
+    r"(?<!\w)(?:(?:medical|health|hospital|patient|clinical|case|personal)\s*+(?:record|chart|card|file|insurance)?|hosp|pt|MR"
     r"|chart|record|file|case|visit|encounter|account|acct|admission|insurance|policy|plan|group|member(?:ship)?|subscriber"
     r"|beneficiary|claim|medicare|medicaid|medi-cal|identity|licen[cs]e|registration|DEA|tax|device|serial|specimen"
-    r"|accession|requisition|order|unit|certificate|identification)\.?\s*(?:card\s*)?"
-    rf"(?:{_NO}(?!\w)|\#)(?:\s*(?:{_NO}(?!\w)|\#))?{_IS}{_VALUE}",
+    r"|accession|requisition|order|unit|certificate|identification)\.?\s*+(?:card\s*+)?"
+    rf"(?:{_NO}(?!\w)|\#)(?:\s*+(?:{_NO}(?!\w)|\#))?{_IS}{_VALUE}",
     re.IGNORECASE,
 )
 _COMMON = (
@@ -89,7 +89,7 @@ _COMMON = (
     "beneficiary", "claim", "medi", "identi", "licen", "registration", "dea", "tax", "device", "serial", "specimen",
     "requisition", "order", "unit", "certificate",
 )  # fmt: skip
-_ID = re.compile(rf"(?<!\w)(?-i:ID|UR|URN)\s*(?:{_NO}|\#)?\s*[:#]\s*{_VALUE}", re.IGNORECASE)
+_ID = re.compile(rf"(?<!\w)(?-i:ID|UR|URN)\s*+(?:{_NO}|\#)?\s*+[:#]\s*+{_VALUE}", re.IGNORECASE)
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _SSN = re.compile(r"(?<![\w.-])(?!000|666|9\d\d)\d{3}([- ])(?!00)\d\d\1(?!0000)\d{4}(?![\w-]|\.\d)")
 _NHS = re.compile(r"(?<![\w.-])\d{3}[ -]\d{3}[ -]\d{4}(?![\w-]|\.\d)")

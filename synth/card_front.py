@@ -16,6 +16,8 @@ import pyarrow as pa
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
+from synth.licence_names import is_licence
+from synth.publishing.licences import identifier
 from synth.rows import KINDS, SCHEMAS
 from synth.spec import Spec
 
@@ -26,7 +28,9 @@ Kept = Mapping[str, Mapping[str, int]]
 def front_matter(spec: Spec, kept: Kept) -> str:
     """Return the YAML between the dashes, without them."""
     kinds = [kind for kind in KINDS if any(kept[kind].values())]
-    meta: dict[str, Any] = {"license": spec.license} if spec.license else {}
+    named = spec.license
+    named = identifier(named) if named and is_licence(named) else named  # the Hub knows its own spelling alone
+    meta: dict[str, Any] = {"license": named} if named else {}
     meta |= {
         "language": [spec.language.split("-")[0]],
         "pretty_name": spec.name,

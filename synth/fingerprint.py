@@ -77,6 +77,8 @@ def asking_fingerprint(spec: Spec, template_hashes: dict[str, str], seeds_digest
         ]
     asked["taxonomy"] = _contents(spec.taxonomy or DATA / "taxonomy.yaml")
     if spec.produce.dialogues is not None:
+        if not spec.produce.dialogues.review:  # runs of before it could be asked for go on
+            del asked["produce"]["dialogues"]["review"]
         personas = spec.produce.dialogues.personas
         asked["produce"]["dialogues"]["personas"] = _contents(
             DATA / "personas.yaml" if personas == "default" else Path(personas)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ FILE = "marks.jsonl"
 _LONGEST = 10_000  # characters of a comment
 _ROWS = ("export", "rejected", "staging")
 """Where rows of a run folder lie; the first two hold them all once a run has been exported."""
+_LEFTOVER = re.compile(r"\.(?:tmp|old)-\d+/")
+"""A folder that a kill left half written or half removed, as :mod:`synth.staging` names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +97,12 @@ def unknown_marks(marks: Marks, run: Path) -> list[str]:
     import pyarrow.parquet as pq
 
     left = dict.fromkeys(marks)
-    for path in (path for part in _ROWS for path in sorted((run / part).rglob("*.parquet"))):
+    paths = (path for part in _ROWS for path in sorted((run / part).rglob("*.parquet")))
+    for path in paths:
         if not left:
             break
+        if _LEFTOVER.search(str(path.relative_to(run))):
+            continue
         try:
             with pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(columns=["id"]):

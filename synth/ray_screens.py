@@ -44,21 +44,23 @@ class Screened(Screens):
 
     def drops(self, kind: str, rows: list[Row]) -> list[Finding | None]:
         """One finding a row, of the first screen that drops it."""
-        return [self._verdict(kind, row)[0] for row in rows]
+        found = []
+        for row in rows:
+            known = self._verdict(kind, row)
+            found.append(known[0] if known else super().drops(kind, [row])[0])
+        return found
 
     def marked(self, kind: str, row: Row) -> Row:
         """The row as it is kept: flagged with what may identify a person, or with that masked."""
-        changes = self._verdict(kind, row)[1]
-        return {**row, **changes} if changes else row
+        known = self._verdict(kind, row)
+        return {**row, **known[1]} if known else super().marked(kind, row)
 
-    def _verdict(self, kind: str, row: Row) -> tuple[Finding | None, dict[str, Any]]:
+    def _verdict(self, kind: str, row: Row) -> tuple[Finding | None, dict[str, Any]] | None:
+        """What is known of the row; None where that is of another row of the same id."""
         if (known := self._known[kind].get(row["id"])) is None:
             return None, {}
         verdict: Verdict = pickle.loads(known)
-        if verdict[0] == _digest(row):
-            return verdict[1:]
-        # Two rows of one id: the one that is asked for came first, and nothing was to be said of it.
-        return None, {}
+        return verdict[1:] if verdict[0] == _digest(row) else None
 
 
 def screened(screens: Screens, stage: str, made_with: tuple[str, dict[str, str]]) -> Verdicts | ClinsynthError:

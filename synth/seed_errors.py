@@ -41,8 +41,7 @@ def no_licence_field(spec: SeedsSpec) -> UserError:
     """Return the error for a licence field that no row has; the likeliest mistake is a licence in its place."""
     assert spec.license is not None
     mend = "name the field that holds the licence of each row, or leave seeds.license out"
-    if is_licence(spec.license) or nearest_licence(spec.license):
-        name = spec.license if is_licence(spec.license) else nearest_licence(spec.license)
+    if name := spec.license if is_licence(spec.license) else nearest_licence(spec.license):
         mend = f"it names a field: write `license: {name}` into the rows (that of what you make stands above `seeds:`)"
     return UserError(f"seeds.license: no row of {spec.source} has a field `{spec.license}`; {mend}")
 

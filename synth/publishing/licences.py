@@ -65,6 +65,7 @@ def licence_problems(licence: str | None, seeds: Mapping[str, int]) -> list[str]
     """
     if not licence or not licence.strip():
         return ["license: the data set has none, so nobody may use it; name one in the spec, for example cc-by-4.0"]
+    licence = identifier(licence)
     if licence not in TERMS:
         return [f"license: {licence!r} is not a licence the Hub knows for texts and data; {_hint(licence)}"]
     found = []
@@ -76,6 +77,8 @@ def licence_problems(licence: str | None, seeds: Mapping[str, int]) -> list[str]
 
 def _problem(licence: str, seed: str) -> str:
     name, ours = identifier(seed), TERMS[licence]
+    if name.startswith("other:"):
+        return f"under {seed!r}, whose terms are not known here: leave those passages out"
     if name in ("", "unknown", "other", "none"):
         return "without a named licence: add it to the seed file (the spec's seeds.license says in which field)"
     if name == PUBLIC_DOMAIN:

@@ -21,8 +21,8 @@ LONGEST_TAG = 100
 """Characters of a tag; Git keeps each as a file, whose name file systems limit to 255 bytes."""
 _NO_TAG = re.compile(r"[^\x21-\x7e]|[~^:?*\[\\]|\.\.|@\{|//|(?:^|/)\.|\.lock(?:/|$)|^[-/]|[./]$")
 """What `git check-ref-format` and `git tag` refuse, and whatever is not ASCII."""
-_TAKEN = re.compile(r"main|HEAD|@|refs/.*|[0-9a-f]{7,64}")
-"""What the Hub reads as a branch or a commit where a revision is named."""
+_TAKEN = re.compile(r"main|HEAD|@|refs/.*|(?=.*[a-f])[0-9a-f]{7,64}|[0-9]{40}")
+"""What the Hub reads as a branch or a commit where a revision is named; a date such as 20241122 may be a tag."""
 
 
 def check_tag(name: str) -> None:

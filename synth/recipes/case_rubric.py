@@ -26,12 +26,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from textwrap import shorten
 
 from synth.ask import Answer, Asker, AskFailed, AskRejected
 from synth.recipes.case import facts_of, stated
 from synth.recipes.forms import CaseCard, CriterionVerdict, criteria_form
-from synth.recipes.notes import one_line
+from synth.recipes.notes import one_line, shortened
 from synth.rubric import Criterion, Graded, Turns, grade
 from synth.spec import RubricSpec
 
@@ -96,7 +95,7 @@ def _listed(entries: list[str]) -> str:
 
 
 def _entry(text: str) -> str:
-    return shorten(one_line(text), _LONGEST, placeholder=" …").rstrip(" .;")
+    return shortened(text, _LONGEST).rstrip(" .;")
 
 
 async def rubric_of(

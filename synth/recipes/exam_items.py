@@ -126,7 +126,7 @@ def _leaks(gold: str, letter: str, opened: str, original: str) -> bool:
         alone = re.compile(rf"(?<!\w){re.escape(answer)}(?:e?s)?(?!\w)")
         told = bool(answer) and answer not in _EVERYDAY and bool(alone.search(asked)) and not alone.search(before)
     named = re.compile(
-        rf"\({letter}\)|(?:^|\s){letter}\)|(?:^|\n)\s*{letter}\.\s"
+        rf"\({letter}\)|(?:^|\n|[;,:.?!]\s)\s*{letter}\)|(?:^|\n)\s*{letter}\.\s"
         rf"|\b(?i:answer|option|choice|letter)(?: is)?\W{{1,3}}{letter}(?![\w'’-]| [a-z])"
     )
     return told or (bool(named.search(opened)) and not named.search(original))

@@ -59,6 +59,12 @@ def unfenced(text: str) -> str:
     return _FENCE.sub("====", text)
 
 
+def shortened(text: str, longest: int) -> str:
+    """The text on one line, of ``longest`` characters and a mark where it was cut; it need not hold spaces."""
+    line = one_line(text)
+    return line if len(line) <= longest else f"{line[:longest].rstrip()} …"
+
+
 def one_line(text: str) -> str:
     """The text on one line and unfenced, so that it cannot pass for another speaker's turn."""
     return unfenced(" ".join(text.split()))

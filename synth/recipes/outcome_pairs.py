@@ -157,4 +157,4 @@ def _about_pair(talk: Consultation, card: CaseCard, better: Ending) -> list[Evid
     known = [item for item in talk.evidence if item["turn"] != last or better.turn is talk.turns[-1]]
     found = checked(turns, case_json(card), [*known, *diagnosis_unsaid(better.turn, last), *wrong])
     reviewed = range(last + 1 if better.turn is talk.turns[-1] else last)
-    return merged(found, [one for one in talk.review.evidence if one["turn"] in reviewed])
+    return merged(found, [one for one in talk.review.evidence if one["turn"] is None or one["turn"] in reviewed])

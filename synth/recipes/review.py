@@ -2,30 +2,32 @@
 
 One request shows the judge the hidden case as facts with ids, the turns by number (places in ``turns``, from 0) and
 what each flag means. Its findings are held against the conversation in code: the turn is there, its speaker is one
-whom the flag can concern, the quoted sentence stands in it word for word, and the fact is one of the case. What stays
-is evidence like that of the rules, its fact beginning with ``judge:``; where a rule found the same in the same turn
-there is one entry, whose fact reads ``rules: …; judge: …``. Dropped findings leave ``review_unsupported`` with their
-number, a judge without a usable reply leaves ``unreviewed``; neither costs the row.
+whom the flag can concern, the quoted sentence stands in it word for word (fewer than four words only as a whole
+sentence: one word proves nothing), and the fact is one of the case. What stays is evidence like that of the rules, its
+fact beginning with ``judge:``; where a rule found the same in the same turn there is one entry, whose fact reads
+``rules: …; judge: …``. Dropped findings leave ``review_unsupported`` with their number, a judge without a usable reply
+leaves ``unreviewed``; neither costs the row. A finding out of shape costs no other one: long texts are cut, a fact may
+be left out, and those beyond the twelfth are not read.
 
 A proved quotation is no proved fault: whether the judge is right about a sentence is not checked here.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from textwrap import shorten
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, create_model, model_validator
 
 from filters.consultation_text import sentences
 from filters.text import words
 from synth.ask import Answer, Asker, AskFailed, AskRejected
 from synth.recipes.case import Fact, facts_of
 from synth.recipes.forms import Brief, CaseCard, Form
-from synth.recipes.notes import Evidence, note, one_line
+from synth.recipes.notes import Evidence, note, one_line, shortened
 
 SPEAKERS: dict[str, tuple[str, ...]] = (
     dict.fromkeys(("diagnosis_named_by_patient", "answer_contradicts_case"), ("patient",))
@@ -37,6 +39,12 @@ SPEAKERS: dict[str, tuple[str, ...]] = (
 
 MOST, _TOKENS = 12, 320
 """Findings of a review, and tokens of the longest one."""
+_FEWEST = 4
+"""Words of a quotation that may be part of a sentence."""
+_LONGEST = 390
+"""Characters of a text of a finding that are read."""
+_UNREADABLE = {"turn": 0, "sentence": "", "fact": None, "why": "", "flag": "unreadable"}
+_FACT = re.compile(r"\W*([a-z]\d+)(?!\w)", re.IGNORECASE)
 _SHOWN = 300
 """Characters of a fact; cards from records may hold whole paragraphs."""
 
@@ -48,7 +56,15 @@ class Finding(Form):
     sentence: Brief
     fact: Brief | None
     why: Brief
-    flag: Literal[tuple(SPEAKERS)]  # type: ignore[valid-type]
+    flag: Annotated[str, Field(json_schema_extra={"enum": [*SPEAKERS]})]
+    """Any other is dropped with the finding, not with the review."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mended(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {"fact": None} | {name: _cut(given[name]) for name in cls.model_fields if name in given}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +80,28 @@ class Review:
 def review_form(max_tokens: int) -> type[BaseModel]:
     """As many findings as fit ``max_tokens``, twelve at most."""
     most = max(1, min(MOST, max_tokens // _TOKENS))
-    return create_model("Findings", __base__=Form, findings=(Annotated[list[Finding], Field(max_length=most)], ...))
+    first = BeforeValidator(lambda given: _readable(given[:most]) if isinstance(given, list) else given)
+    listed = Annotated[list[Finding], Field(max_length=most), first]
+    return create_model("Findings", __base__=Form, findings=(listed, ...))
+
+
+def _cut(value: Any) -> Any:
+    """A text of at most as many characters as are read, cut between words where it has spaces."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    return text if len(text) <= _LONGEST else re.sub(r"\s\S{0,29}$", "", text[:_LONGEST])
+
+
+def _readable(given: list[Any]) -> list[Any]:
+    """The findings, with a mark in place of those out of shape; as they are where no other is among them."""
+    found: list[Any] = []
+    for one in given:
+        try:
+            found.append(Finding.model_validate(one))
+        except ValidationError:
+            found.append(_UNREADABLE)
+    return found if any(one is not _UNREADABLE for one in found) else given
 
 
 async def review_of(
@@ -90,7 +127,7 @@ def shown_facts(card: CaseCard) -> list[Fact]:
     """The facts of the case, each on one line, after whom it is about (``a1``) and the diagnosis (``d1``)."""
     person = Fact("a1", f"The patient is {card.sex} and {card.age} years old.", "patient")
     hidden = [person, Fact("d1", f"The diagnosis is: {card.diagnosis}", "nobody"), *facts_of(card)]
-    return [Fact(f.id, shorten(one_line(f.text), _SHOWN, placeholder=" …"), f.known_by) for f in hidden]
+    return [Fact(f.id, shortened(f.text, _SHOWN), f.known_by) for f in hidden]
 
 
 def proved(
@@ -104,13 +141,14 @@ def proved(
         if problem := _problem(finding, turns, known):
             dropped.append((finding, problem))
             continue
-        rests_on = f" [{finding.fact}: {known[finding.fact]}]" if finding.fact else ""
+        fact = _fact_id(finding.fact)
+        rests_on = f" [{fact}: {known[fact]}]" if fact else ""
         found = note(finding.flag, _verbatim(finding.sentence, turns[finding.turn]["text"]), finding.turn)
         kept.setdefault((finding.flag, finding.turn), {**found, "fact": f"judge: {finding.why}{rests_on}"})
     if not dropped:
         return tuple(kept.values())
     first, problem = dropped[0]
-    count = f"judge: {len(dropped)} of {len(findings)} findings dropped; {first.flag}: {problem}"
+    count = f"judge: {len(dropped)} of {len(findings)} findings dropped; {first.flag[:40]}: {problem}"
     return (*kept.values(), {**note("review_unsupported", first.sentence), "fact": count})
 
 
@@ -128,6 +166,8 @@ def merged(found: Sequence[Evidence], judged: Sequence[Evidence]) -> list[Eviden
 
 def _problem(finding: Finding, turns: Sequence[Mapping[str, Any]], known: Mapping[str, str]) -> str | None:
     """Why a finding does not count, or None."""
+    if finding.flag not in SPEAKERS:
+        return "there is no such flag"
     if finding.turn >= len(turns):
         return f"there is no turn {finding.turn}"
     turn = turns[finding.turn]
@@ -135,13 +175,23 @@ def _problem(finding: Finding, turns: Sequence[Mapping[str, Any]], known: Mappin
         return f"turn {finding.turn} is not of {' or '.join(SPEAKERS[finding.flag])}"
     if not _stands_in(finding.sentence, turn["text"]):
         return f"turn {finding.turn} does not hold the sentence"
-    return f"there is no fact {finding.fact}" if finding.fact and finding.fact not in known else None
+    fact = _fact_id(finding.fact)
+    return f"there is no fact {fact}" if fact and fact not in known else None
+
+
+def _fact_id(said: str | None) -> str | None:
+    """The id as the case has it: ``P1``, ``[p1]`` and ``p1: It began`` name p1, ``null`` and ``none`` no fact."""
+    if named := _FACT.match(said or ""):
+        return named[1].lower()
+    return None if (said or "").strip(" .[]()").casefold() in ("", "null", "none") else said
 
 
 def _stands_in(quote: str, text: str) -> bool:
-    """Whether the words of the quotation stand in the text in their order; of no words none do."""
+    """Whether the words of the quotation stand in the text in their order, a few of them as one of its sentences."""
     quoted = words(quote)
-    return bool(quoted) and f" {' '.join(quoted)} " in f" {' '.join(words(text))} "
+    if len(quoted) < _FEWEST:
+        return bool(quoted) and quoted in [words(one.raw) for one in sentences(text)]
+    return f" {' '.join(quoted)} " in f" {' '.join(words(text))} "
 
 
 def _verbatim(quote: str, text: str) -> str:

@@ -75,10 +75,10 @@ def spent(run: RunFolder) -> Spent:
     groups: list[_Group] = []
     seconds: defaultdict[tuple[str, str], Counter[float]] = defaultdict(Counter)
     for path in _paths(run):
-        read = _query(run, path, [(_BY_STEP, ()), (_SECONDS, ()), (TOTALS, ())])
+        read = _query(run, path, [(_BY_STEP, ()), (TOTALS, ())])
         if read is None:
             continue
-        by_step, by_seconds, [(requests, _, _, _, tokens_in, tokens_out, _, lost_tokens, usd, lost_usd)] = read
+        by_step, [(requests, _, _, _, tokens_in, tokens_out, _, lost_tokens, usd, lost_usd)] = read
         sums.journals += 1
         sums.requests += int(requests)
         sums.tokens_in += int(tokens_in)
@@ -87,6 +87,7 @@ def spent(run: RunFolder) -> Spent:
         sums.lost_tokens += int(lost_tokens)
         sums.lost_usd += float(lost_usd)
         groups += map(_group, by_step)
+        [by_seconds] = _query(run, path, [(_SECONDS, ())], "seconds") or [[]]
         for step, model, took, count in by_seconds:
             seconds[str(step), str(model)][float(took)] += int(count)
     if not sums.journals:
@@ -171,7 +172,7 @@ def _paths(run: RunFolder) -> Iterator[Path]:
 
 
 def _query(
-    run: RunFolder, path: Path, statements: Sequence[tuple[str, Sequence[str]]]
+    run: RunFolder, path: Path, statements: Sequence[tuple[str, Sequence[str]]], what: str = "requests and money"
 ) -> list[list[tuple[str, ...]]] | None:
     """The rows of each statement; None, and a note, where the journal cannot be read."""
     in_use = path.with_name(f"{path.name}-wal").exists()
@@ -183,5 +184,5 @@ def _query(
                 raise sqlite3.DatabaseError("not a journal")
             return [connection.execute(sql, list(values)).fetchall() for sql, values in statements]
     except (sqlite3.Error, ValueError) as error:
-        run.note(f"The journal {path.name} cannot be read ({error}): its requests and money are not counted.")
+        run.note(f"The journal {path.name} cannot be read ({error}): its {what} are not counted.")
         return None

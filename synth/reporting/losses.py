@@ -17,6 +17,7 @@ from synth.reporting.pieces import cut
 from synth.reporting.read import Row, RunFolder, payload_of, rejected_batches
 from synth.reporting.shape import LossExample
 from synth.rows import KINDS, TEXT_COLUMNS, dedup_text
+from synth.screens import FLAG
 
 _DETAIL = 200  # characters
 _TEXT = 300
@@ -99,9 +100,11 @@ def _add(losses: Losses, row: Row) -> None:
 
 
 def _example(row: Row) -> LossExample:
+    if row["reason"] == FLAG:  # it is dropped so that nobody reads it
+        return LossExample(id=row["id"], detail="", text="")
     payload = payload_of(row["payload"])
     kind = row["kind"]
-    whole = kind in KINDS and all(payload.get(column) for column in TEXT_COLUMNS[kind])
+    whole = row["step"] == CURATE and kind in KINDS and all(payload.get(column) for column in TEXT_COLUMNS[kind])
     text = dedup_text(kind, payload) if whole else "\n".join(f"{key}: {_said(one)}" for key, one in payload.items())
     return LossExample(id=row["id"], detail=cut(row["detail"], _DETAIL), text=cut(text, _TEXT))
 

@@ -99,6 +99,23 @@ def test_a_node_without_the_shard_says_so(ray: Any, tmp_path: Path) -> None:
         screened_on(ray, screens, [*stages_of(tmp_path), tmp_path / "00007"])
 
 
+def test_a_row_that_no_node_has_seen_is_screened_where_it_is(tmp_path: Path) -> None:
+    from synth.ray_screens import Screened, screened
+    from synth.setup import code_digest, versions
+
+    for mode in ("drop", "mask"):
+        screens = Screens(make_spec(filters={"phi": {"mode": mode}}).filters, "en")
+        stage = stage_rows(tmp_path / mode, {"sft": [said("sft", PERSON, 1)]})
+        verdicts = screened(screens, str(stage), (code_digest(), versions()))
+        assert isinstance(verdicts, dict)
+        other = said("sft", f"{PERSON} Rest.", 1)
+        known = Screened(screens, verdicts)
+        assert known.drops("sft", [other]) == screens.drops("sft", [other])
+        assert known.marked("sft", other) == screens.marked("sft", other)
+        assert (known.drops("sft", [other]) != [None]) == (mode == "drop")
+        assert (known.marked("sft", other) != other) == (mode == "mask")
+
+
 def test_another_image_is_told(tmp_path: Path) -> None:
     from synth.ray_screens import screened
 

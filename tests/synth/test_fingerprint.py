@@ -79,6 +79,7 @@ COUNTS: dict[str, Any] = {
     "produce.dialogues.per_seed": 2,
     "produce.dialogues.max_turns": 2,
     "produce.dialogues.personas": "/x/personas.yaml",
+    "produce.dialogues.review": True,
     "produce.dialogues.rubric.criteria": 5,
     "produce.dialogues.rubric.written": 1,
     "produce.preferences.from": ["dialogue_outcome"],

@@ -564,7 +564,10 @@ def test_bad_seeds_are_told_but_not_all_of_them(spec: Path) -> None:
     ("licence", "warning"),
     [
         ("cc-by4.0", "3 seeds under 'cc-by4.0', a licence not known here: did you mean cc-by-4.0?"),
-        ("House rules", "3 seeds under 'House rules', a licence not known here: write `other: House rules`"),
+        (
+            "House rules",
+            "3 seeds under 'House rules', a licence not known here: write `other: House rules`, whose rows",
+        ),
         ("other: House rules", None),
         ("CC BY 4.0", None),
         ("unknown", None),

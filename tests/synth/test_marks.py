@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from synth.errors import UserError
 from synth.export import export_run
 from synth.fault_server import FaultOptions, FaultServer, serving
-from synth.marks import Mark, marks_of, read_marks, take_over
+from synth.marks import Mark, marks_of, read_marks, take_over, unknown_marks
 from synth.reporting.build import build
 from tests.runs import data_files, funnel, generate, hits, write_spec
 from tests.synth.factories import make_row, make_spec, stage_rows
@@ -132,6 +133,18 @@ def test_marks_on_rows_that_are_not_there(server: FaultServer, tmp_path: Path) -
     assert (real.code, real.complaints[0]) == (0, said)
     assert hits(server) == sent
     assert len(marks_of(run)) == 4
+
+
+def test_what_a_kill_left_behind_is_no_part_of_a_run(tmp_path: Path) -> None:
+    row = make_row("sft", "seed")
+    stage = stage_rows(tmp_path / "staging" / "00000", {"sft": [row]})
+    shutil.copytree(stage, stage.with_name("00001"))
+    for left in ("00001.tmp-7", "00001.old-7"):
+        shutil.copytree(stage, stage.with_name(left))
+        for file in stage.with_name(left).rglob("*.parquet"):
+            file.write_bytes(b"half")
+    marks = {name: Mark(name, "keep") for name in (row["id"], "strange")}
+    assert unknown_marks(marks, tmp_path) == ["strange"]
 
 
 def ids_of(folder: Path) -> list[str]:

@@ -47,6 +47,7 @@ def refused(capsys: pytest.CaptureFixture[str], run: Path, *more: str) -> list[s
         ("cc-by-4.0", "", "without a named licence"),
         ("cc-by-4.0", "unknown", "without a named licence"),
         ("cc-by-4.0", "all rights reserved", "not a licence known here"),
+        ("cc-by-4.0", "Other: House rules", "under 'Other: House rules', whose terms are not known here: leave"),
         ("cc-by-4.0", "cc-by-sa-4.0", "same licence alone, not cc-by-4.0: set license: cc-by-sa-4.0"),
         ("cc-by-sa-3.0", "cc-by-sa-4.0", "same licence alone"),
         ("cc-by-nc-sa-4.0", "cc-by-sa-4.0", "same licence alone"),
@@ -69,6 +70,7 @@ def test_licences_that_do_not_go_together(licence: str | None, seed: str, says: 
     [
         ("cc-by-4.0", "cc-by-4.0"),
         ("cc-by-4.0", "CC BY 4.0"),
+        ("CC-BY-4.0", "cc-by-4.0"),
         ("cc-by-4.0", "cc0-1.0"),
         ("cc-by-4.0", "public domain"),
         ("cc-by-sa-4.0", "cc-by-sa-3.0"),
@@ -271,14 +273,15 @@ def test_arguments_that_are_no_repository(run: Path, arguments: list[str], capsy
 @pytest.mark.parametrize(
     "name",
     ["", "v 1", "v1.", ".v1", "-v1", "v1..2", "v1.lock", "a/.b", "a//b", "/a", "a/", "v~1", "v^", "v:1", "v?", "v*",
-     "v[1", "v\\1", "v@{1", "v\n1", "v\x7f", "größe", "v" * 101, "main", "HEAD", "@", "refs/tags/v1", "ab" * 20],
+     "v[1", "v\\1", "v@{1", "v\n1", "v\x7f", "größe", "v" * 101, "main", "HEAD", "@", "refs/tags/v1", "ab" * 20,
+     "1" * 40, "2024112a"],
 )  # fmt: skip
 def test_tags_that_git_or_the_hub_would_refuse(run: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     (line,) = refused(capsys, run, *CLEAN, f"--tag={name}")
     assert line.startswith("--tag ")
 
 
-@pytest.mark.parametrize("name", ["v1.0", "1.0", "2026-11-22", "release/1", "v1.0-rc.1", "a@b", "lock"])
+@pytest.mark.parametrize("name", ["v1.0", "1.0", "2026-11-22", "20261122", "release/1", "v1.0-rc.1", "a@b", "lock"])
 def test_tags_that_are_names_of_versions(run: Path, name: str) -> None:
     assert main([str(run), "--repo", REPO, "--dry-run", *CLEAN, f"--tag={name}"]) == 0
 

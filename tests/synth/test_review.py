@@ -69,6 +69,12 @@ DIAGNOSIS = "I don’t feel well;  it is STABLE angina, I think!"
             3, "your left arm hurts. Take aspirin.", None,
         ),
         (finding("dose_implausible", 3, "YOUR LEFT ARM HURTS. Take"), 3, TURNS[3]["text"], None),
+        (finding("contraindicated", 3, "take Aspirin"), 3, "Take aspirin.", None),
+        (finding("answer_contradicts_case", 0, "It began today.", "P2"), 0, "It began today.", "p2"),
+        (finding("answer_contradicts_case", 0, "It began today.", "[p2]"), 0, "It began today.", "p2"),
+        (finding("answer_contradicts_case", 0, "It began today.", "p2: It hurts."), 0, "It began today.", "p2"),
+        (finding("question_repeated", 1, "When did it begin?", "null"), 1, "When did it begin?", None),
+        (finding("question_repeated", 1, "When did it begin?", "None."), 1, "When did it begin?", None),
     ],
 )  # fmt: skip
 def test_what_is_said_word_for_word_is_evidence(given: dict[str, Any], turn: int, text: str, fact: str | None) -> None:
@@ -92,6 +98,9 @@ def test_what_is_said_word_for_word_is_evidence(given: dict[str, Any], turn: int
         (finding("invented_finding", 3, "your arm hurts"), "turn 3 does not hold the sentence"),
         (finding("invented_finding", 3, ""), "turn 3 does not hold the sentence"),
         (finding("invented_finding", 3, " … "), "turn 3 does not hold the sentence"),
+        (finding("contraindicated", 3, "aspirin"), "turn 3 does not hold the sentence"),
+        (finding("invented_finding", 3, "your left arm"), "turn 3 does not hold the sentence"),
+        (finding("rudeness", 3, "Take aspirin."), "there is no such flag"),
         (finding("invented_finding", 3, "your left arm hurts", "p9"), "there is no fact p9"),
     ],
 )
@@ -146,10 +155,36 @@ def test_flags_are_those_of_the_rules_and_the_template_defines_each_for_the_same
 @pytest.mark.parametrize(("tokens", "most"), [(100, 1), (700, 2), (STEPS["review_dialogue"].max_tokens, MOST)])
 def test_as_many_findings_as_the_reply_has_room_for(tokens: int, most: int) -> None:
     one = finding("role_slip", 0, "Hello.")
-    assert len(review_form(tokens).model_validate({"findings": [one] * most}).model_dump()["findings"]) == most
-    with pytest.raises(ValidationError):
-        review_form(tokens).model_validate({"findings": [one] * (most + 1)})
+    for count in (most, most + 1):
+        assert len(review_form(tokens).model_validate({"findings": [one] * count}).model_dump()["findings"]) == most
     assert list(review_form(tokens).model_json_schema()["$defs"]["Finding"]["properties"])[-2:] == ["why", "flag"]
+
+
+def test_one_odd_finding_costs_no_other() -> None:
+    good = finding("question_repeated", 1, "When did it begin?")
+    long = finding("role_slip", 0, "word " * 100, "p" * 500, "because " * 100)
+    bare = {key: value for key, value in good.items() if key != "fact"} | {"confidence": 0.9}
+    odd: list[Any] = ["text", {"flag": "dull"}, finding("role_slip", -1, "Hello."), good | {"sentence": None}]
+    form = review_form(4000)
+    read = form.model_validate({"findings": [*odd, good, bare, finding("rudeness", 1, "When did it begin?"), long]})
+    kept, note = proved(read.findings, TURNS, FACTS)  # type: ignore[attr-defined]
+    assert (kept["flag"], kept["text"]) == ("question_repeated", "When did it begin?")
+    assert note["fact"] == "judge: 6 of 8 findings dropped; unreadable: there is no such flag"
+    with pytest.raises(ValidationError):  # nothing can be read, so that the judge is asked again
+        form.model_validate({"findings": odd})
+
+
+@pytest.mark.parametrize("text", [f"{'word ' * 77}split in two.", "头痛三天" * 100])
+def test_the_beginning_of_a_long_sentence_proves_it(text: str) -> None:
+    read = Finding.model_validate(finding("role_slip", 0, text + "never said"))
+    (found,) = proved([read], [{"speaker": "patient", "text": text + "."}], FACTS)
+    assert found["flag"] == "role_slip"
+
+
+def test_long_facts_are_cut_with_and_without_spaces() -> None:
+    for entry in ("word " * 100, "头痛三天" * 100):
+        facts = {one.id: one.text for one in shown_facts(CaseCard.model_construct(**case(history=[entry])))}
+        assert facts["p2"] == f"{entry[:300].rstrip()} …"
 
 
 PRESUMED = doctor("ask", "arm", "You said that your left arm hurts. Does it hurt at night?")
@@ -274,13 +309,14 @@ async def test_a_pair_carries_what_the_judge_found_before_it(tmp_path: Path) -> 
         finding("invented_finding", 3, "your left arm hurts"),
         finding("red_flag_not_escalated", 5, "It is True."),
         finding("red_flag_not_escalated", 5, "It is False."),
+        finding("red_flag_not_escalated", 5, "It was never said."),
     )
     for right_first in (True, False):
         script = Script(doctor=talk(right_first), review_dialogue=found)
         played = await play(tmp_path / str(right_first), script, WITH_PAIRS)
         (pair,) = played.rows["preference"]
         flagged = {place[:2] for place in told(played, "preference")}
-        assert ("invented_finding", 3) in flagged
+        assert {("invented_finding", 3), ("review_unsupported", None)} <= flagged
         # The end of the row is the pair's preferred turn only where it was the right one.
         assert (("red_flag_not_escalated", 5) in flagged) == right_first
         assert {entry.key for entry, _ in played.asked("review_dialogue")} <= set(pair["calls"])

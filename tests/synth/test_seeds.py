@@ -448,6 +448,7 @@ def test_a_licence_field_that_no_row_has_is_refused(tmp_path: Path, ending: str,
     else:
         path.write_bytes(json_lines(ROWS))
     assert expected.format(path=path) in refusal(SeedsSpec(source=str(path), license=field))
+    assert plan_seeds(SeedsSpec(source=str(path), license=field, limit=2)).licences == {"unknown": 2}
     assert plan_seeds(SeedsSpec(source=str(path), license=None)).licences == {"unknown": 3}
 
 

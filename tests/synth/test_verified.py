@@ -162,6 +162,9 @@ async def test_the_thinking_of_the_rewriter_is_no_part_of_the_row(tmp_path: Path
         ({}, opened("", ""), "not_open", True),
         ({}, opened("Which of the following drugs helps in topic-one?", "Digoxin"), "not_open", True),
         ({}, opened("Is it digoxin that helps in topic-one?", "Digoxin"), "answer_leaks", True),
+        ({}, opened("Which drug helps in topic-one?\nB) or A)?", "Digoxin"), "answer_leaks", True),
+        ({}, opened("Which drug helps in topic-one, B) or A)?", "Digoxin"), "answer_leaks", True),
+        ({}, opened("Which drug (with vitamin B) helps in topic-one?", "not digoxin but heparin"), None, True),
         ({}, opened("Which drug helps in topic-one?", "Furosemide"), "answer_changed", True),
         ({}, opened("Which drug helps in topic-one?", "not digoxin but heparin"), None, True),  # the judge sees it
         ({"question": "Which of these drugs is NOT used in topic-one?"}, None, "not_open", False),

@@ -142,6 +142,32 @@ def test_journals_that_hold_no_times_and_damaged_rows(copy: Path) -> None:
     assert "No time is known" in render(found)
 
 
+def test_an_odd_attempt_costs_the_seconds_alone(copy: Path) -> None:
+    before = build(copy).funnel
+    for path in (copy / "journal").glob("*.sqlite"):
+        with contextlib.closing(sqlite3.connect(path)) as journal, journal:
+            journal.execute('UPDATE entries SET body = \'{"attempts": ["odd"]}\' WHERE rowid = 1')
+    found = build(copy)
+    assert (found.funnel.requests, found.funnel.tokens_in) == (before.requests, before.tokens_in)
+    (note,) = {note.rpartition(": ")[2] for note in found.notes if "journal" in note}
+    assert note == "its seconds are not counted."
+
+
+def test_examples_of_losses_show_what_was_lost(export: Export) -> None:
+    """Of rows all their text, of an exam item what became of it, of people nothing."""
+    name = "My name is Adaeze Okonkwo, call me at +1 415 555 0134."
+    person = make_row(
+        "sft", "person", messages=[{"role": "user", "content": "Who?"}, {"role": "assistant", "content": name}]
+    )
+    item = {"question": "Which?", "answer": "A", "reasoning": "So.", "opened": {"question": "What is it?"}}
+    rejected = [make_rejected("reasoning", "item", step="open_question", reason="not_open", payload=item)]
+    spec = make_spec(filters={"dedup": None, "phi": {"mode": "drop"}})
+    report = build(export({"sft": [person]}, rejected, spec=spec, planned={"sft": 1, "reasoning": 1}))
+    shown = {one.reason: one.examples[0] for one in report.funnel.losses}
+    assert "What is it?" in shown["not_open"].text
+    assert (shown["phi"].id, shown["phi"].detail, shown["phi"].text) == (person["id"], "", "")
+
+
 @given(st.lists(st.floats(0, 1000, allow_nan=False).map(lambda x: round(x, 3)), min_size=1, max_size=60), st.data())
 def test_percentiles_of_counted_seconds(each: list[float], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(each)))
