@@ -82,7 +82,7 @@ class Answer:
     text: str | None = None
     """What the model wrote; None for ``loglik`` and ``cloze``."""
     scores: Sequence[float] | None = None
-    """Log-likelihood of each option as shown, in nats; None for ``generate``."""
+    """Log-likelihood of each option as shown, in nats, for ``cloze`` in nats a byte; None for ``generate``."""
     nll_per_byte: float | None = None
     """Negative log-likelihood of the right option a byte, in nats."""
     tokens_in: int = 0

@@ -19,12 +19,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.answers import Answers, read_answers
+from evaluation.answers import Answers, list_tasks, read_answers
 from evaluation.asking import model_id, read_model
 from evaluation.benchmark_args import DEFAULT_CONTROLS, make_parser
-from evaluation.command import carry_out
+from evaluation.command import carry_out, setting
 from evaluation.models import arithmetic, is_endpoint, load, run_name, weights_id
-from evaluation.runner import Ask, Settings, Watch, ask_endpoint, ask_weights
+from evaluation.runner import Ask, Settings, Unanswered, Watch, ask_endpoint, ask_weights
 from evaluation.tasks import Task, load_task
 from synth.errors import UserError
 
@@ -65,17 +65,22 @@ def _run(arguments: argparse.Namespace, settings: Settings, tasks: Tasks) -> Pat
     _search(arguments.trained_on, tasks, out)
     bench = _bench(arguments, name, settings)
     runs = [name]
+    lost = []
     if base:
-        _answer(base, arguments.base, tasks, settings, out)
+        lost = _answer(base, arguments.base, tasks, settings, out)
         runs = [base, name]
     if bench:
         runs += _answer_adapted(bench, arguments, tasks)
     else:
-        _answer(name, arguments.model, tasks, settings, out)
+        lost += _answer(name, arguments.model, tasks, settings, out)
     for run in dict.fromkeys(runs):
-        for task in tasks:
+        for task in tasks if not lost else list_tasks(out, run):
             _say(_line(out, run, task))
-    return write_report(out, base)
+    if not lost:
+        return write_report(out, base)
+    if all(list_tasks(out, run) for run in runs):
+        _say(f"report, without the questions that have no reply: {write_report(out, base)}")
+    raise lost[0]
 
 
 def _search(trained_on: Sequence[Path], tasks: Tasks, out: Path) -> None:
@@ -93,10 +98,11 @@ def _search(trained_on: Sequence[Path], tasks: Tasks, out: Path) -> None:
             _say(f"{task}: {len(found)} of {len(items)} items stand in {path}")
 
 
-def _answer(run: str, given: str, tasks: Tasks, settings: Settings, out: Path) -> None:
-    """Ask one model whatever of the tasks it has not answered."""
-    about = _about(given, settings) | ({} if is_endpoint(given) else arithmetic(given))
+def _answer(run: str, given: str, tasks: Tasks, settings: Settings, out: Path) -> list[Unanswered]:
+    """Ask one model whatever of the tasks it has not answered; returns what went without a reply, by task."""
+    about = _about(given, settings) | ({} if is_endpoint(given) else arithmetic(given, settings.method))
     loaded = None
+    lost = []
     for task, of_seed in tasks.items():
         with Answers(out, run, task, about) as answers:
             asks = _asks(of_seed)
@@ -108,10 +114,14 @@ def _answer(run: str, given: str, tasks: Tasks, settings: Settings, out: Path) -
             if is_endpoint(given):
                 model = read_model(given)
                 work = ask_endpoint(model, run, task, pending, answers, settings, watch, out / "logs")
-                asyncio.run(work)
+                try:
+                    asyncio.run(work)
+                except Unanswered as error:  # one question must not keep the other tasks from being asked
+                    lost.append(error)
                 continue
             loaded = loaded or load(given)
             ask_weights(loaded, run, task, pending, answers, settings, watch)
+    return lost
 
 
 def _bench(arguments: argparse.Namespace, name: str, settings: Settings) -> Bench | None:
@@ -122,7 +132,7 @@ def _bench(arguments: argparse.Namespace, name: str, settings: Settings) -> Benc
     from training.config import load_config
     from training.ttt_config import TttConfig
 
-    overrides = [*arguments.overrides, f"model.name={arguments.model}"]
+    overrides = [*arguments.overrides, setting("model.name", arguments.model)]
     config = load_config(TttConfig, arguments.ttt, overrides)
     return open_bench(config, arguments.out, name, name, settings)
 

@@ -61,6 +61,6 @@ def make_parser() -> argparse.ArgumentParser:
     add("--temperature", type=float, default=0.0, help="0: greedy (default)")
     add("--top-p", type=float, default=1.0)
     add("--max-new-tokens", type=_positive, default=2048, help="of a reply, reasoning included (default: 2048)")
-    add("--batch-size", type=_positive, default=8, help="of a model in this process (default: 8)")
+    add("--batch-size", type=_positive, default=8, help="questions a batch, of a model in this process (default: 8)")
     add("--language", default="English", help="that the model is asked to write in")
     return parser

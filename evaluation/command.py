@@ -34,6 +34,11 @@ def carry_out(work: Callable[[], str]) -> int:
     return 0
 
 
+def setting(key: str, value: object) -> str:
+    """Return a ``--set`` of a text or path as it stands, whatever YAML would make of ``a: b``, ``x #1`` or ``123``."""
+    return f"{key}={json.dumps(str(value), ensure_ascii=False)}"
+
+
 def write_results(folder: Path, tables: Mapping[str, pa.Table], name: str, summary: Mapping[str, Any]) -> None:
     """Write tables by their file names, then the summary as JSON: each whole or not at all.
 

@@ -31,6 +31,20 @@ _NONE_RIGHT = re.compile(
 )
 
 
+_NO_GOOD = r"(?:wrong|incorrect|false|mistaken|untrue|not\s(?:correct|right|the\s(?:correct|right|best)))"
+_TAKEN_BACK = re.compile(
+    r"(?:\W{0,6}[A-Z][.):]\s)?[^.!?;\n]{0,200}?"
+    rf"(?:,\s{{0,3}}which\s(?:is|was)\s{_NO_GOOD}\b"
+    rf"|(?:[.!;]\s{{1,3}}|[.!;\s]{{0,3}}\n\s{{0,6}})\W{{0,4}}(?:(?:this|that|it)(?:\s(?:answer|option|choice))?\s(?:is|was)\s{_NO_GOOD}"
+    r"|actually,?\s{1,3}(?:no|not|it)|correction\s?:|scratch that|(?:on|upon) second thoughts?"
+    r"|I (?:was wrong|made a mistake|take that back)))",
+    re.IGNORECASE,
+)
+_MARKED_WRONG = re.compile(
+    r"\W{0,6}[A-Z]\W{1,6}(?:(?:is|was)\s)?(?:incorrect|wrong|not correct|false)[)\].!\s*]{0,4}(?:\n|$)", re.IGNORECASE
+)
+
+
 def before(text: str, at: int) -> str:
     """Return the part of a sentence before ``at``."""
     return re.split(r"[.!?;]\s|\n|\b(?:while|whereas)\s", text[max(0, at - 300) : at])[-1]
@@ -55,6 +69,19 @@ def asks(text: str, at: int) -> bool:
 def denied(text: str, at: int) -> bool:
     """Return whether the sentence from ``at`` on, or the next one, calls wrong what was just said."""
     return bool(_DENIED.match(text[at : at + 400]))
+
+
+def taken_back(text: str, at: int) -> bool:
+    """Return whether the answer in the line from ``at`` on is called wrong there or by the sentence right behind it.
+
+    Narrower than :func:`denied`: what follows an answer's own line is mostly an explanation, full of "this is not".
+    """
+    return bool(_TAKEN_BACK.match(text[at : at + 500]))
+
+
+def marked_wrong(text: str, at: int) -> bool:
+    """Return whether a letter from ``at`` on has nothing behind it but that it is wrong: ``B (incorrect)``."""
+    return bool(_MARKED_WRONG.match(text[at : at + 60]))
 
 
 def none_is_right(text: str) -> bool:

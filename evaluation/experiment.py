@@ -28,13 +28,15 @@ from types import FrameType
 
 from evaluation.command import carry_out
 from evaluation.experiment_steps import Step, steps
-from evaluation.experiment_table import MINUTES, write_results
-from evaluation.tasks import load_task
+from evaluation.experiment_table import MINUTES, read_minutes, write_results
+from evaluation.tasks import PLACES, load_task
 from synth.arguments import Parser, whole
 from synth.errors import ClinsynthError, UserError
 from synth.spec_load import BUILT_IN
 
 TASKS = ("medqa", "medmcqa", "general")
+OURS = "general"
+"""The one that comes with the package."""
 OPEN = ("cc0-1.0", "cc-by-3.0", "cc-by-4.0")
 """Licences of passages taken from the data folder, in lower case."""
 OWN = 24
@@ -70,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> str:
     from synth.run_lock import RunLock
+    from synth.staging import disk_errors
     from training.run import check_extra
 
     check_extra()
@@ -81,7 +84,8 @@ def _run(arguments: argparse.Namespace) -> str:
         write_seeds(out / "seeds.jsonl", given, arguments.passages)
         tasks = there(given)
         data = (given or out).resolve()
-        (out / "logs").mkdir(exist_ok=True)
+        with disk_errors(out):
+            (out / "logs").mkdir(exist_ok=True)
         for step in steps(out, data, tasks, arguments.items, arguments.encoder, arguments.model, arguments.spec):
             run_step(step, out)
         return write_results(out)
@@ -92,7 +96,9 @@ def there(data: Path | None) -> list[str]:
     found = []
     for task in TASKS:
         try:
-            load_task(task, data or Path("CLINSYNTH_DATA"))
+            if data is None and task != OURS:
+                raise UserError(f"{task}: needs --data or CLINSYNTH_DATA, get it from {PLACES[task].upstream}")
+            load_task(task, data or Path())
             found.append(task)
         except UserError as error:
             print(f"{str(error).removeprefix('--tasks: ')}: going on without it", flush=True)
@@ -109,8 +115,10 @@ def write_seeds(path: Path, data: Path | None, count: int) -> None:
     files = sorted((data / "seeds").glob("*.jsonl")) if data else []
     others = [row for file in files for row in _records(file) if str(row.get("license")).lower() in OPEN]
     others = [row for row in others if 60 <= len(str(row.get("text")).split()) <= 250]
-    others = list({row.get("id"): row for row in others}.values())
-    others.sort(key=lambda row: sha256(str(row.get("id")).encode()).hexdigest())
+    by_name = {str(row.get("id") or row["text"]): row for row in others}
+    for row in own:
+        by_name.pop(str(row["id"]), None)
+    others = [by_name[name] for name in sorted(by_name, key=lambda name: sha256(name.encode()).hexdigest())]
     taken = (own[: max(OWN, count - len(others))] + others)[:count] if others else own[:count]
     with disk_errors(path):
         replace_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in taken))
@@ -136,6 +144,13 @@ def run_step(step: Step, out: Path) -> None:
     if step.skip is not None and step.skip.exists():
         print(f"== {step.name}: done", flush=True)
         return
+    if step.needs is not None and not any(step.needs.glob("validation-*")):
+        print(
+            f"== {step.name}: left out: {step.needs} holds no validation rows; more --passages give some", flush=True
+        )
+        return
+    from synth.staging import disk_errors
+
     print(f"== {step.name}: python -m {step.module}", flush=True)
     began, stopped = time.perf_counter(), False
     process = subprocess.Popen(
@@ -151,10 +166,13 @@ def run_step(step: Step, out: Path) -> None:
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         assert process.stdout is not None
-        with (out / "logs" / f"{step.name}.log").open("ab") as log:
+        path = out / "logs" / f"{step.name}.log"
+        with disk_errors(path):
+            log = path.open("ab", buffering=0)
+        with log:
             for line in process.stdout:
-                log.write(line)
-                log.flush()
+                with disk_errors(path):
+                    log.write(line)
                 sys.stdout.write(line.decode(errors="replace"))
                 sys.stdout.flush()
         code = process.wait()
@@ -165,7 +183,7 @@ def run_step(step: Step, out: Path) -> None:
             process.terminate()
             process.wait()
     note_time(out, step, time.perf_counter() - began, code == 0)
-    if code and (stopped or code == 130):
+    if stopped or code == 130:  # a step may end well although it was told to stop
         raise KeyboardInterrupt
     if code:
         error = ClinsynthError(f"{step.name} ended with exit code {code}: see {out / 'logs' / step.name}.log")
@@ -183,15 +201,16 @@ def _end_with_us() -> None:
 
 def note_time(out: Path, step: Step, seconds: float, done: bool) -> None:
     """Add to what a step took; a run that had nothing left to do does not count."""
-    from synth.staging import replace_text
+    from synth.staging import disk_errors, replace_text
 
     path = out / MINUTES
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    known = read_minutes(path) if path.exists() else {}
     before = known.get(step.name, {"seconds": 0.0, "done": None})
     if before["done"] == [*step.arguments]:
         return
     known[step.name] = {"seconds": before["seconds"] + seconds, "done": [*step.arguments] if done else None}
-    replace_text(path, json.dumps(known, indent=1) + "\n")
+    with disk_errors(path):
+        replace_text(path, json.dumps(known, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from evaluation.command import setting
+
 COMMON = ["lora={r: 16, lora_alpha: 32}", "over_length={action: drop}"]
 TRAIN = {"max_length": "1024", "per_device_train_batch_size": "2", "gradient_accumulation_steps": "1",
          "save_steps": "10", "eval_steps": "10"}  # fmt: skip
@@ -27,6 +29,8 @@ class Step:
     arguments: Sequence[str]
     skip: Path | None = None
     """A file that the step leaves whole, for a command that refuses to run again."""
+    needs: Path | None = None
+    """A folder without whose validation rows there is nothing to do."""
 
 
 def steps(out: Path, data: Path, tasks: Sequence[str], items: int, encoder: str, model: str, spec: str) -> list[Step]:
@@ -42,12 +46,12 @@ def steps(out: Path, data: Path, tasks: Sequence[str], items: int, encoder: str,
         spec: what is generated, by name or path.
     """
     rows, sft, dpo = out / "data", out / "sft", out / "dpo"
-    ttt = ["--ttt", "ttt", *_set([f"output={out / 'ttt'}", f"retrieval.encoder={encoder}", *TTT])]
+    ttt = ["--ttt", "ttt", *_set([setting("output", out / "ttt"), setting("retrieval.encoder", encoder), *TTT])]
     asked = ["--tasks", *tasks, "--data", str(data), "--out", str(out / "evaluation"), "--method", "cloze",
              "--limit", str(items), "--seeds", "1"]  # fmt: skip
     return [
         Step("generate", "synth.generate",
-             ["--spec", spec, "--out", str(rows), "--set", f"seeds.source={out / 'seeds.jsonl'}"]),
+             ["--spec", spec, "--out", str(rows), "--set", setting("seeds.source", out / "seeds.jsonl")]),
         Step("sft", "training.sft", _training("sft", model, rows, sft, SFT, ["data.kinds=[sft, reasoning]"])),
         Step("sft-merge", "training.merge", [str(sft / "adapter"), "--out", str(sft / "merged")],
              sft / "merged" / "config.json"),
@@ -58,10 +62,11 @@ def steps(out: Path, data: Path, tasks: Sequence[str], items: int, encoder: str,
         Step("after-sft", "evaluation.benchmark", ["--model", str(sft / "merged"), "--name", "sft", *asked]),
         Step("after-dpo-ttt", "evaluation.benchmark",
              ["--model", str(dpo / "merged"), "--name", "dpo", *asked, "--trained-on", str(rows / "export"), *ttt,
-              "--set", f"data.path={rows}", "--controls", "ttt", "random"]),
+              "--set", setting("data.path", rows), "--controls", "ttt", "random"]),
         Step("held-out", "evaluation.held_out",
              ["--model", f"base={model}", f"sft={sft / 'merged'}", f"dpo={dpo / 'merged'}", "--adapt", "dpo",
-              "--data", str(rows), "--out", str(out / "evaluation"), *ttt]),
+              "--data", str(rows), "--out", str(out / "evaluation"), *ttt],
+             needs=rows / "export" / "reasoning"),
         Step("report", "evaluation.report", [str(out / "evaluation"), "--base", "base"]),
     ]  # fmt: skip
 
@@ -69,7 +74,8 @@ def steps(out: Path, data: Path, tasks: Sequence[str], items: int, encoder: str,
 def _training(
     config: str, model: str, rows: Path, output: Path, trl: Mapping[str, str], more: Sequence[str]
 ) -> list[str]:
-    given = [f"model.name={model}", f"data.path={rows}", f"output={output}", *COMMON, *more]
+    paths = [setting("model.name", model), setting("data.path", rows), setting("output", output)]
+    given = [*paths, *COMMON, *more]
     return ["--config", config, *_set([*given, *(f"trl.{key}={value}" for key, value in trl.items())])]
 
 

@@ -28,7 +28,7 @@ def write_results(out: Path) -> str:
     from synth.staging import disk_errors, replace_text
 
     report = Report.model_validate(_read(out / "evaluation" / "report.json"))
-    taken = {name: float(facts["seconds"]) for name, facts in _read(out / MINUTES).items()}
+    taken = {name: float(facts["seconds"]) for name, facts in read_minutes(out / MINUTES).items()}
     facts = {
         "runs": [_facts(report, run) for run in RUNS],
         "ttt_minus_random": {one.task: _difference(one) for one in _against(report, "dpo+ttt", "dpo+random")},
@@ -43,11 +43,24 @@ def write_results(out: Path) -> str:
     return f"{text}\nresults: {out / 'results.md'}, {out / 'results.json'}, {out / 'evaluation' / 'report.html'}"
 
 
+def read_minutes(path: Path) -> dict[str, Any]:
+    """Return what each step took, by its name: ``seconds``, and ``done``, the arguments of a step that was finished.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    found = _read(path)
+    if not all(isinstance(one, dict) and isinstance(one.get("seconds"), float) and "done" in one
+               for one in found.values()):  # fmt: skip
+        raise UserError(f"{path}: holds no minutes: remove it, the steps are then timed anew")
+    return found
+
+
 def markdown(report: Report, minutes: Mapping[str, float]) -> str:
     """Return the table and what goes with it."""
     tasks = [task.name for task in report.tasks]
-    head = ["", *(f"{task}, % right | {task}, to base | p" for task in tasks), "no letter", "nats a byte, held out",
-            "to base", "minutes"]  # fmt: skip
+    head = ["", *(f"{task}, % right | {task}, to base | p" for task in tasks), "nats a byte, held out", "to base",
+            "minutes"]  # fmt: skip
     columns = sum(part.count("|") + 1 for part in head)
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * columns]
     for run in RUNS:
@@ -81,8 +94,6 @@ def _row(report: Report, run: str, tasks: list[str]) -> list[str]:
         row.append(f"{100 * one.accuracy.value:.1f} [{_ends(one.accuracy)}]" if one else "–")
         against = next((pair for pair in _against(report, run, "base") if pair.task == task), None)
         row += [_points(against.difference), _p(against.p_holm)] if against else ["", ""]
-    answers = sum(one.items for one in scores.values())
-    row.append(f"{100 * sum(one.unparsed * one.items for one in scores.values()) / answers:.1f} %")
     held = _held(report, run)
     row.append(_nats(held.nll_per_byte, ".4f") if held else "–")
     row.append(_nats(held.differences["base"], "+.4f") if held and "base" in held.differences else "")
@@ -141,6 +152,8 @@ def _p(value: float) -> str:
 def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("is no record")
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read: {' '.join(str(error).split())[:120]}") from None
-    return dict(found)
+    return found

@@ -20,10 +20,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from evaluation.doubt import denied, doubtful, negated, none_is_right
+from evaluation.doubt import denied, doubtful, marked_wrong, negated, none_is_right, taken_back
 from evaluation.final_text import final_text, plain_text
 from evaluation.implied import OPTION_LINE, alone, praised, preferred, stem
-from evaluation.verdict import CONTRADICTION, Claim, verdict
+from evaluation.verdict import CONTRADICTION, Claim, begins_with, verdict
 
 
 class Extraction(NamedTuple):
@@ -74,6 +74,11 @@ _KEY = re.compile(
     re.IGNORECASE,
 )
 """The key of an answer in JSON, wherever it stands."""
+_NOT_IT = re.compile(
+    r"\b(?i:answer|option|choice)\s{1,3}(?i:is|was)(?i:\s{1,3}(?:therefore|thus|clearly|actually|definitely)){0,1}"
+    r"(?i:\s{1,3}not|n['’]t)\s{1,3}(?i:(?:option|choice)\s){0,1}[(\[\"'“]{0,2}([A-Z])\b(?!['’-]\w|\s(?:alone|only)\b)"
+)
+"""An option that is said not to be the answer."""
 _TWO_BOXES = re.compile(r"\x02\s?\{[^{}\n]{0,80}\}[\s,;/&]{0,4}(?:or|and)?[\s,]{0,3}$")
 _ONLY_A_LETTER = re.compile(r"[(\[]?([A-Z])[)\].]?\s*(?:\n|$)")
 
@@ -92,11 +97,11 @@ def extract(text: str, options: Mapping[str, str]) -> Extraction:
     if lines:
         if _many(_said(plain, line.end(), shown) for line in lines):
             return Extraction(None, "contradiction")
-        return _from_line(plain, lines[-1], claims + called, shown)
+        return _unless_refused(_from_line(plain, lines[-1], claims + called, shown), plain, lines[-1].start())
     if claims:
         if _many(claim.letter for claim in claims):
             return Extraction(None, "contradiction")
-        return _unless_denied(claims[-1], called, "sentence")
+        return _unless_refused(_unless_denied(claims[-1], called, "sentence"), plain, claims[-1].at)
     same = {claim.letter for claim in called} | preferred(plain, shown)
     if same:
         return Extraction(None, "contradiction") if len(same) > 1 else _named(same.pop(), "option")
@@ -123,6 +128,9 @@ def _from_line(text: str, line: re.Match[str], claims: list[Claim], options: Map
     if said is None:
         later.sort()
         return _unless_denied(later[-1], [], "sentence") if later else Extraction(None, "no answer")
+    words = _after_letter(text, line.end(), options)
+    if taken_back(text, line.end()) or (marked_wrong(text, line.end()) and not words):
+        return Extraction(None, "contradiction")
     return _unless_denied(Claim(line.start(), said), later, "line")
 
 
@@ -132,6 +140,18 @@ def _unless_denied(claim: Claim, others: list[Claim], how: str) -> Extraction:
     if denied or claim.letter == CONTRADICTION:
         return Extraction(None, "contradiction")
     return Extraction(claim.letter, how)
+
+
+def _after_letter(text: str, at: int, options: Mapping[str, str]) -> bool:
+    """Whether an option's own text stands behind the letter: of a question with "False" to choose, it is no denial."""
+    letter = re.match(r"\W{0,6}[A-Z]\W{1,6}", text[at : at + 40])
+    return letter is not None and bool(begins_with(text[at + letter.end() : at + 400], options).letters)
+
+
+def _unless_refused(found: Extraction, text: str, at: int) -> Extraction:
+    """What was found, unless a sentence after ``at`` says that just this option is not the answer."""
+    refused = (no for no in _NOT_IT.finditer(text, at) if not doubtful(text, no.start(), no.end()))
+    return Extraction(None, "contradiction") if found.letter in {no[1] for no in refused} else found
 
 
 def _said(text: str, at: int, options: Mapping[str, str]) -> str | None:

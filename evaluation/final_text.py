@@ -15,7 +15,8 @@ _TAGS = re.compile(
 )
 _CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<]{0,50}<\|message\|>", re.IGNORECASE)
 _HEADING = re.compile(
-    r"^[#*\s]*(thinking|thought|reasoning|final response|final answer|summarization|conclusion)[*\s]*:?[*\s]*$",
+    r"^(?:[#*]|[^\S\n])*+(thinking|thought|reasoning|final response|final answer|summarization|conclusion)"
+    r"(?:\*|[^\S\n])*+:?(?:\*|[^\S\n])*+$",
     re.IGNORECASE | re.MULTILINE,
 )
 _REASONS = ("thinking", "thought", "reasoning")

@@ -78,13 +78,14 @@ def readable(tokenizer: Any, ids: Sequence[int]) -> str:
     return str(tokenizer.decode(kept, skip_special_tokens=False))
 
 
-def render(tokenizer: Any, chat: Chat) -> str:
+def render(tokenizer: Any, chat: Chat, **options: Any) -> str:
     """Return the chat as the text that goes to the model, special tokens written out.
 
-    A tokenizer without a chat template (of a base model) gets the contents, one paragraph each.
+    A tokenizer without a chat template (of a base model) gets the contents, one paragraph each. ``options`` go to
+    the tokenizer's ``apply_chat_template``.
     """
     if tokenizer.chat_template:
-        return str(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+        return str(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True, **options))
     return (tokenizer.bos_token or "") + "\n\n".join(message["content"] for message in chat) + "\n\n"
 
 

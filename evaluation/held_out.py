@@ -11,34 +11,39 @@ and ``<name>+random``: adapted to the row's neighbours in the training split, an
 without a neighbour above the floor are measured without adapting.
 
 Each run is a file ``held-out/<run>.json`` in the evaluation folder; what is there is not measured again. The folder's
-report shows them (:func:`compare_held_out`). Nothing is generated here.
+report shows them (:mod:`evaluation.held_out_sums`). Nothing is generated here.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import json
+import math
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluation.command import carry_out
-from evaluation.shape import HeldOut
+from evaluation.command import carry_out, setting
+from evaluation.held_out_sums import FOLDER, read_measured
 from synth.arguments import Parser
 from synth.errors import UserError
 
 if TYPE_CHECKING:
     from evaluation.ttt_neighbours import Near
+    from training.adapt import Learner
     from training.config import Loaded
     from training.ttt_config import TttConfig
     from training.ttt_setup import Ready
 
-FOLDER = "held-out"
 CONTROLS = ("ttt", "random")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""Of a model: a run's name without the plus sign, which stands before a control."""
 
 Rows = list[dict[str, Any]]
 """Of the validation split: ``id``, ``messages``, ``input_ids``, ``labels``."""
@@ -61,43 +66,13 @@ def size(row: Mapping[str, Any]) -> int:
     return sum(len(part["content"].encode()) for part in row["messages"] if part["role"] == "assistant")
 
 
-def compare_held_out(folder: Path, base: str | None) -> list[HeldOut]:
-    """Return every run of an evaluation folder with its differences, paired by row; [] where nothing was measured.
-
-    A run is held against ``base``, ``x+ttt`` against ``x`` and ``x+random`` as well.
-
-    Raises:
-        UserError: a file cannot be read.
-    """
-    from evaluation.compare_runs import as_range
-    from evaluation.statistics import paired_bootstrap
-
-    runs = {path.stem: _read(path) for path in sorted((folder / FOLDER).glob("*.json"))}
-    found = []
-    for run, facts in runs.items():
-        values = {row["id"]: row["nats"] / row["bytes"] for row in facts["rows"]}
-        stem, _, control = run.rpartition("+")
-        partners = [base, *([stem, f"{stem}+random"] if control == "ttt" else [stem] if control == "random" else [])]
-        differences = {}
-        for partner in dict.fromkeys(partners):
-            if partner is None or partner == run or partner not in runs:
-                continue
-            before = {row["id"]: row["nats"] / row["bytes"] for row in runs[partner]["rows"]}
-            both = sorted(values.keys() & before.keys())
-            if both:
-                differences[partner] = as_range(paired_bootstrap([values[name] - before[name] for name in both]))
-        mean = as_range(paired_bootstrap(list(values.values())))
-        found.append(HeldOut(run=run, kind=facts["about"]["kind"], rows=len(values), nll_per_byte=mean,
-                             differences=differences, seconds=facts["seconds"]))  # fmt: skip
-    return sorted(found, key=lambda one: (one.run != base, one.run))
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     parser = Parser(
         prog="python -m evaluation.held_out",
         description="Negative log-likelihood a byte of a run's validation rows, by several models.",
-        epilog="exit codes: 0 done · 2 bad arguments, data or model · 130 interrupted; the same command goes on",
+        epilog="exit codes: 0 done · 1 disk full, or a loss that is no number · 2 bad arguments, data or model · "
+        "130 interrupted; the same command goes on",
     )
     add = parser.add_argument
     add("--model", required=True, nargs="+", metavar="NAME=MODEL", help="as evaluation.benchmark takes them")
@@ -112,75 +87,94 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> str:
+    from synth.run_lock import RunLock
     from training.run import check_extra
 
     check_extra()
-    models = {}
+    models = _models(arguments)
+    with RunLock(arguments.out):
+        for name, model in models.items():
+            _measure(arguments, name, model)
+    return f"held-out rows: {arguments.out / FOLDER}"
+
+
+def _models(arguments: argparse.Namespace) -> dict[str, str]:
+    """Models by the names of their runs; every mistake in the arguments shows here."""
+    for option, value in (("--adapt", arguments.adapt), ("--set", arguments.overrides)):
+        if value and not arguments.ttt:
+            raise UserError(f"{option} goes with --ttt: name a configuration of test-time training, or leave it out")
+    models: dict[str, str] = {}
     for given in arguments.model:
         name, equals, model = given.partition("=")
         if not (name and equals and model):
             raise UserError(f"--model: {given}: write NAME=MODEL, such as sft=out/sft/merged")
+        if not _NAME.fullmatch(name):
+            raise UserError(f"--model: {name!r} cannot be a name: letters, digits and . _ - only, 100 at most")
+        if name in models:
+            raise UserError(f"--model: {name} is named twice: give each model a name of its own")
         models[name] = model
     for name in arguments.adapt or ():
         if name not in models:
             raise UserError(f"--adapt: {name}: no such model; there are {', '.join(models)}")
-    for name, model in models.items():
-        _measure(arguments, name, model)
-    return f"held-out rows: {arguments.out / FOLDER}"
+    return models
 
 
 def _measure(arguments: argparse.Namespace, name: str, model: str) -> None:
     """One model, and by its controls; the weights are loaded when something of them is not on disk."""
-    from evaluation.models import load, weights_id
+    from evaluation.models import arithmetic, load, weights_id
+    from evaluation.ttt_answers import numbers
+    from training.adapt import Learner
     from training.config import Model, load_config
     from training.models import default_max_length, load_shape, locate
     from training.ttt_config import TttConfig
     from training.ttt_setup import preflight
 
-    changes = [*arguments.overrides, f"model.name={model}", f"data.path={arguments.data}"]
+    changes = [*arguments.overrides, setting("model.name", model), setting("data.path", arguments.data)]
     if not arguments.ttt:  # the built-in configuration serves for its data and template alone
         named = Model(name=model)
         changes.append(f"trl.max_length={default_max_length(load_shape(named, locate(named)))}")
     loaded = load_config(TttConfig, arguments.ttt or "ttt", changes)
     ready = preflight(loaded)
     rows = _rows(loaded, ready, arguments.kind)
+    adapted = bool(arguments.ttt) and name in (arguments.adapt or [name])
     about = {
-        "kind": arguments.kind, "model": weights_id(ready.name), "template": ready.template.name,
+        "kind": arguments.kind, "model": weights_id(ready.name) or ready.name, "template": ready.template.name,
+        **(numbers(loaded, ready) if adapted else {"dtype": arithmetic(model, "cloze")["dtype"]}),
         "rows": hashlib.sha256(json.dumps([[row["input_ids"], row["labels"]] for row in rows]).encode()).hexdigest(),
     }  # fmt: skip
-    with_one: dict[str, Any] = {}
+    # What is adapted is measured by itself in the same types, so that its runs differ in the control alone.
+    learner = functools.cache(lambda: Learner(loaded, ready))
+    weights = functools.cache(lambda: load(model).model)
 
     def plain(row: Mapping[str, Any]) -> float:
-        with_one["model"] = with_one.get("model") or load(model).model
-        return nats(with_one["model"], row)
+        if not adapted:
+            return nats(weights(), row)
+        learner().reset()
+        return nats(learner().model, row)
 
     _keep(arguments.out, name, about, rows, plain)
-    with_one.clear()
-    if arguments.ttt and name in (arguments.adapt or [name]):
+    if adapted:
         config = loaded.config.model_dump(mode="json", exclude={"output"})
         more = about | {"pool": ready.pool.hash, "config": config}
-        _adapted(arguments.out, name, more, loaded, ready, rows)
+        _adapted(arguments.out, name, more, loaded, ready, learner, rows)
 
 
 def _adapted(
-    out: Path, name: str, about: Mapping[str, Any], loaded: Loaded[TttConfig], ready: Ready, rows: Rows
-) -> None:
+    out: Path, name: str, about: Mapping[str, Any], loaded: Loaded[TttConfig], ready: Ready,
+    learner: Callable[[], Learner], rows: Rows,
+) -> None:  # fmt: skip
     from evaluation.ttt_neighbours import find_neighbours
-    from training.adapt import Learner
 
-    learner: Learner | None = None
     for control in CONTROLS:
         asked = [_question(row) for row in rows]
         near = find_neighbours(loaded.config, ready.pool, "held-out", asked, at_random=control == "random")
 
         def measured(row: Mapping[str, Any], near: Mapping[str, Near] = near) -> float:
-            nonlocal learner
-            learner = learner or Learner(loaded, ready)
             if ids := near[row["id"]].ids:
-                learner.adapt(ids)
+                learner().adapt(ids)
             else:
-                learner.reset()
-            return nats(learner.model, row)
+                learner().reset()
+            return nats(learner().model, row)
 
         _keep(out, f"{name}+{control}", {**about, "control": control}, rows, measured)
 
@@ -194,12 +188,18 @@ def _keep(
     path = out / FOLDER / f"{run}.json"
     about = json.loads(json.dumps(about))
     if path.is_file():
-        if _read(path)["about"] != about:
+        if read_measured(path)["about"] != about:
             raise UserError(f"{path}: of another model, other rows or settings: remove it, or name another run")
         print(f"{run}: all {len(rows)} rows are on disk", flush=True)
         return
     began = time.perf_counter()
-    found = [{"id": row["id"], "nats": measure(row), "bytes": size(row)} for row in rows]
+    found = []
+    for row in rows:
+        lost = measure(row)
+        if not math.isfinite(lost):
+            raise UserError(f"--model: {run}: row {row['id']}: its likelihood is no number: the weights are damaged, "
+                            "or overflow in their type")  # fmt: skip
+        found.append({"id": row["id"], "seed_id": row.get("seed_id"), "nats": lost, "bytes": size(row)})
     facts = {"about": about, "rows": found, "seconds": time.perf_counter() - began}
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -214,12 +214,15 @@ def _rows(loaded: Loaded[TttConfig], ready: Ready, kind: str) -> Rows:
     from training.preflight import prepare
 
     config = loaded.config
+    # A row cut short would lose nats and keep its bytes.
+    dropped = config.over_length.model_copy(update={"action": "drop"})
     rows = load_rows(config.data.model_copy(update={"validation": True, "kinds": [kind]}), [kind])
-    prepared = prepare(rows, ready.tokenizer, ready.template, ready.arguments.max_length, config.over_length)
+    prepared = prepare(rows, ready.tokenizer, ready.template, ready.arguments.max_length, dropped)
     if kind not in prepared.validation:
         raise UserError(f"{config.data.path[0]}: the validation split has no {kind} rows: raise export.validation")
-    table = prepared.validation[kind].table.select(["id", "messages", "input_ids", "labels"])
-    found: Rows = table.to_pylist()
+    table = prepared.validation[kind].table
+    wanted = ["id", "seed_id", "messages", "input_ids", "labels"]
+    found: Rows = table.select([name for name in wanted if name in table.column_names]).to_pylist()
     return found
 
 
@@ -232,16 +235,6 @@ def _question(row: Mapping[str, Any]) -> Any:
     ]
     return Question(id=row["id"], cluster=row["id"], question=said[0], context="", options={"A": said[1]}, gold="A",
                     order=["A"], subject="")  # fmt: skip
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        if not facts["rows"] or not all(row["bytes"] > 0 for row in facts["rows"]):
-            raise ValueError("holds no rows")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: cannot be read, delete it to measure again: {str(error)[:120]}") from None
-    return dict(facts)
 
 
 if __name__ == "__main__":

@@ -20,9 +20,10 @@ from evaluation.doubt import asks, denied, doubtful, none_is_right
 from evaluation.verdict import CONTRADICTION, Claim, begins_with, same_text, verdict
 
 _MOST = (
-    r"(?:correct(?! to\b| that\b| about\b| in\b| but\b)|(?:best|right)(?=\s{0,3}(?:[.!\n]|$))"
+    r"(?:correct(?! (?:to|that|about|in|but|if|when|only|unless|provided)\b| for (?!(?:this|these|the|him|her)\b))"
+    r"|(?:best|right)(?=\s{0,3}(?:[.!\n]|$))"
     r"|the\s{1,3}(?:single\s)?(?:correct|best|right|most likely|most appropriate)?\s{0,3}"
-    r"(?:answer|option|choice|one)\b(?! (?:for|in|to|when|if) (?!this\b|the\b|him\b|her\b)))"
+    r"(?:answer|option|choice|one)\b(?! (?:if|only|unless|provided)\b| (?:for|in|to|when) (?!(?:this|the|him|her)\b)))"
 )
 _SURELY = r"(?:therefore\s|thus\s|clearly\s|indeed\s){0,1}"
 _IS_BEST = re.compile(

@@ -6,12 +6,13 @@ beginning, and the score is the sum over the continuation's tokens in nats. Chat
 low by it; theirs is ``generate``.
 
 Continuations of one token after the same prompt share one pass; batches are made of sequences of similar length.
-Longer ones (an option's text) come after a prompt that is read once, through its cache.
+Longer ones (an option's text) come after a prompt that is read once, through its cache, where that holds keys and
+values alone; models with recurrent layers read each sequence whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 Ids = tuple[int, ...]
@@ -31,11 +32,10 @@ def score(
     continuations: Sequence[Sequence[str]],
     *,
     batch_size: int = 8,
-    watch: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[list[float]]:
     """Return the log-likelihood in nats of each continuation after its prompt, in the order given.
 
-    ``watch`` is told after each batch how many passes are done, of how many. The model may carry an adapter.
+    The model may carry an adapter.
 
     Raises:
         ValueError: a continuation adds no token of its own.
@@ -47,17 +47,20 @@ def score(
     ]
     by_inputs: dict[Ids, set[Ids]] = {}
     found: dict[_Wanted, float] = {}
+    whole = False  # after the first cache that cannot be shared no other one is tried
     for options in wanted:
-        if (prompt := _shared_prompt(options)) is not None:
-            found |= _after(model, prompt, options)
-            continue
+        if not whole and (prompt := _shared_prompt(options)) is not None:
+            after = _after(model, prompt, options)
+            if after is not None:
+                found |= after
+                continue
+            whole = True
         for one in options:
             by_inputs.setdefault(one.inputs, set()).add(one.targets)
     rows = sorted(by_inputs, key=lambda ids: (-len(ids), ids))
     for at in range(0, len(rows), batch_size):
         batch = rows[at : at + batch_size]
         found |= _batch(model, batch, [sorted(by_inputs[row]) for row in batch])
-        watch(min(at + batch_size, len(rows)), len(rows))
     return [[found[one] for one in options] for options in wanted]
 
 
@@ -79,8 +82,8 @@ def _shared_prompt(options: Sequence[_Wanted]) -> Ids | None:
     return prompts.pop() or None
 
 
-def _after(model: Any, prompt: Ids, options: Sequence[_Wanted]) -> dict[_Wanted, float]:
-    """The prompt in one pass, then all continuations in a second one on its cache."""
+def _after(model: Any, prompt: Ids, options: Sequence[_Wanted]) -> dict[_Wanted, float] | None:
+    """The prompt in one pass, then all continuations in a second one on its cache; None where it cannot be shared."""
     import torch
 
     count, width = len(options), max(len(one.targets) for one in options) - 1
@@ -88,7 +91,9 @@ def _after(model: Any, prompt: Ids, options: Sequence[_Wanted]) -> dict[_Wanted,
     mask = torch.tensor([[1] * (len(one.targets) - 1) + [0] * (width + 1 - len(one.targets)) for one in options])
     with torch.inference_mode():
         read = model(input_ids=torch.tensor([prompt], device=model.device), use_cache=True, logits_to_keep=1)
-        cache = read.past_key_values
+        cache: Any = getattr(read, "past_key_values", None)
+        if not _of_keys_and_values(cache):
+            return None
         cache.batch_repeat_interleave(count)
         seen = torch.ones((count, len(prompt)), dtype=mask.dtype)
         places = torch.arange(len(prompt), len(prompt) + width).expand(count, -1)
@@ -104,6 +109,14 @@ def _after(model: Any, prompt: Ids, options: Sequence[_Wanted]) -> dict[_Wanted,
         one: float(probable[row, range(len(one.targets)), list(one.targets)].double().sum())
         for row, one in enumerate(options)
     }
+
+
+def _of_keys_and_values(cache: Any) -> bool:
+    """Whether a cache holds keys and values alone: what recurrent layers keep cannot be repeated or read on so."""
+    from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
+
+    plain = (DynamicLayer, DynamicSlidingWindowLayer)
+    return isinstance(cache, DynamicCache) and all(type(layer) in plain for layer in cache.layers)
 
 
 def _batch(model: Any, rows: Sequence[Ids], targets: Sequence[Sequence[Ids]]) -> dict[_Wanted, float]:

@@ -17,6 +17,8 @@ from synth.errors import UserError
 from training.models import PACKAGED
 
 _END = 1 << 20
+_NO_DATE = "{% macro strftime_now(form) %}{{ form }}{% endmacro %}"
+"""Before a chat's template: its clock stands still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +69,31 @@ def load(given: str) -> Loaded:
     return Loaded(model, tokenizer)
 
 
-def arithmetic(given: str) -> dict[str, object]:
+def arithmetic(given: str, method: str) -> dict[str, object]:
     """What besides the weights decides what :func:`load`'s model answers: the type of its numbers, its chats' form.
+
+    The form of a chat is told for ``generate`` alone; likelihoods are taken of plain text.
 
     No weights are loaded. Raises UserError as there.
     """
     _, tokenizer = _located(given)
-    return {"dtype": _dtype(), "chat_form": chat_form(tokenizer)}
+    form = {"chat_form": chat_form(tokenizer)} if method == "generate" else {}
+    return {"dtype": _dtype(), **form}
 
 
 def chat_form(tokenizer: Any) -> str:
-    """Return 16 hex digits for the form that a chat of ours takes with this tokenizer, whatever the question."""
+    """Return 16 hex digits for the form that a chat of ours takes with this tokenizer, whatever the question.
+
+    Templates that write today's date are told a fixed one, so that a run goes on the next day.
+    """
     from evaluation.generate import render
     from evaluation.prompting import chat, load_template
     from evaluation.tasks import Question
 
     probe = Question("", "", "?", "", {"A": "yes", "B": "no"}, "A", "AB", "")
-    return hashlib.sha256(render(tokenizer, chat(load_template(), probe)).encode()).hexdigest()[:16]
+    template = {"chat_template": _NO_DATE + tokenizer.get_chat_template()} if tokenizer.chat_template else {}
+    shown = render(tokenizer, chat(load_template(), probe), **template)
+    return hashlib.sha256(shown.encode()).hexdigest()[:16]
 
 
 def _located(given: str) -> tuple[str, Any]:

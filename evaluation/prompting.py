@@ -17,11 +17,8 @@ from synth.templates import Template, Templates, prompt_hash
 TEMPLATE = "evaluation/mcq"
 VARIABLES = frozenset({"question", "context", "options", "letters", "language"})
 
-_PLAIN = "Abstract: {context}\nQuestion: {question}\n{letter}. {option}\nAnswer:"
-"""The plain form, of which only the hash is needed here; :func:`plain` writes it."""
-
-_CLOZE = "Abstract: {context}\nQuestion: {question}\nAnswer: {option}"
-"""The form without options; :func:`cloze` writes it."""
+_PROBE = Question("", "", "{question}", "{context}", {"A": "{first}", "B": "{second}"}, "A", "AB", "")
+"""Whose rendering stands for a plain form."""
 
 
 @functools.cache
@@ -74,9 +71,13 @@ def option_texts(question: Question) -> list[str]:
 
 def cloze_hash() -> str:
     """Return 16 hex digits for the form without options."""
-    return hashlib.sha256(_CLOZE.encode()).hexdigest()[:16]
+    return _hash(cloze(_PROBE), option_texts(_PROBE))
 
 
 def plain_hash() -> str:
     """Return 16 hex digits for the plain form."""
-    return hashlib.sha256(_PLAIN.encode()).hexdigest()[:16]
+    return _hash(plain(_PROBE), continuations(_PROBE))
+
+
+def _hash(prompt: str, ends: list[str]) -> str:
+    return hashlib.sha256("\n".join([prompt, *ends]).encode()).hexdigest()[:16]

@@ -57,7 +57,7 @@ def build(folder: Path, base: str | None = None) -> Report:
     from evaluation.answers import list_runs, read_run
     from evaluation.compare_runs import load_frames, score
     from evaluation.contamination import read_contamination
-    from evaluation.held_out import compare_held_out
+    from evaluation.held_out_sums import compare_held_out
     from evaluation.shape import Report, Run, Task
 
     frames = load_frames(folder)

@@ -72,6 +72,10 @@ class Settings:
         return shared | {"language": self.language} | sampling
 
 
+class Unanswered(EndpointRefused):
+    """Some questions of a task have no reply; the endpoint takes others."""
+
+
 class Ask(NamedTuple):
     """One item, to be asked once."""
 
@@ -201,7 +205,8 @@ async def ask_endpoint(
 
     Raises:
         UserError: an engine that cannot be used here.
-        EndpointRefused: it refuses all work, or some questions have no reply; what was answered is on disk.
+        EndpointRefused: it refuses all work; what was answered is on disk.
+        Unanswered: some questions have no reply; what was answered is on disk.
     """
     from synth.engines import make_endpoint
 
@@ -234,9 +239,7 @@ async def ask_endpoint(
         watch(len(kept))
     if lost:
         cure = "; a setting that is refused needs another value, and --name" if "bad_request" in lost[0] else ""
-        raise EndpointRefused(
-            f"{task}: {len(lost)} questions have no reply ({lost[0]}); the same command asks them{cure}"
-        )
+        raise Unanswered(f"{task}: {len(lost)} questions have no reply ({lost[0]}); the same command asks them{cure}")
 
 
 async def _one(

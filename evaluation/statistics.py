@@ -40,7 +40,7 @@ class Interval:
     low: float
     high: float
     how: str
-    """The method: ``wilson``, ``bootstrap`` or ``adjusted``."""
+    """The method: ``wilson``, ``bootstrap``, ``adjusted`` or ``student``."""
 
 
 def wilson(k: float, n: float, level: float = LEVEL) -> Interval:

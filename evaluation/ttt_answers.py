@@ -221,23 +221,30 @@ def _adapted(learner: Learner, sets: Sequence[tuple[str, ...]], mixed: bool) -> 
         yield seconds
 
 
-def _about(bench: Bench, control: Control) -> dict[str, Any]:
+def numbers(loaded: Loaded[TttConfig], ready: Ready) -> dict[str, Any]:
+    """Return what besides the weights decides what a learner's model computes, where it is not the default."""
     from training.options import model_arguments
 
-    config, arguments = bench.loaded.config, bench.ready.arguments
-    # All of it changes what the model answers; a model asked by itself says the same of itself (evaluation.models).
-    numbers: dict[str, Any] = {
+    config, arguments = loaded.config, ready.arguments
+    said = {
         "dtype": model_arguments(config)["dtype"],
-        "chat_form": chat_form(bench.ready.tokenizer),
         "autocast": "bfloat16" if arguments.bf16 else "float16" if arguments.fp16 else None,
         "attention": config.model.attention,
         "revision": config.model.revision,
         "quantize": config.quantize,
     }
-    numbers = {name: value for name, value in numbers.items() if value is not None}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _about(bench: Bench, control: Control) -> dict[str, Any]:
+    config, arguments = bench.loaded.config, bench.ready.arguments
+    # All of it changes what the model answers; a model asked by itself says the same of itself (evaluation.models).
+    alone = numbers(bench.loaded, bench.ready)
+    if bench.settings.method == "generate":
+        alone["chat_form"] = chat_form(bench.ready.tokenizer)
     if control == "none":
-        return numbers
-    said: dict[str, Any] = {**numbers, "control": control, "pool": bench.ready.pool.hash, "k": config.retrieval.k,
+        return alone
+    said: dict[str, Any] = {**alone, "control": control, "pool": bench.ready.pool.hash, "k": config.retrieval.k,
                             "retrieval": config.retrieval.model_dump()}  # fmt: skip
     if control in _TRAINED:
         said |= {

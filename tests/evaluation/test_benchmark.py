@@ -130,6 +130,18 @@ def test_what_an_endpoint_refuses_is_no_answer(
     assert read_answers(tmp_path / "o", "served", "medqa").num_rows == 12
 
 
+def test_a_question_that_is_refused_keeps_no_other_task(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(FaultOptions(script=("context-length",))) as server:
+        command = ["--model", yaml(tmp_path, server.url), "--tasks", "medqa", "pubmedqa", "--data", data,
+                   "--out", tmp_path / "o"]  # fmt: skip
+        assert run(*command) == 4
+    assert "medqa: 1 questions have no reply (bad_request" in capsys.readouterr().err
+    assert read_answers(tmp_path / "o", "served", "pubmedqa").num_rows == 6
+    assert (tmp_path / "o" / "report.html").is_file()
+
+
 def test_a_setting_that_is_refused_every_time_leaves_nothing(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from evaluation.command import setting
 from evaluation.experiment import main, note_time, run_step, there, write_seeds
 from evaluation.experiment_steps import Step, steps
 from evaluation.experiment_table import MINUTES
@@ -33,7 +35,7 @@ def test_steps_go_from_rows_to_the_report(tmp_path: Path) -> None:
     found = {step.name: step for step in steps(tmp_path, tmp_path / "d", ["general"], 9, "minilm", "packaged", "x")}
     assert list(found) == ORDER
     of = {name: " ".join(step.arguments) for name, step in found.items()}
-    assert f"model.name={tmp_path}/sft/merged" in of["dpo"]  # each begins where the one before ended
+    assert f'model.name="{tmp_path}/sft/merged"' in of["dpo"]  # each begins where the one before ended
     assert "--model packaged --name base" in of["base"]
     assert f"--model {tmp_path}/dpo/merged --name dpo" in of["after-dpo-ttt"]
     assert "--controls ttt random" in of["after-dpo-ttt"]
@@ -42,7 +44,13 @@ def test_steps_go_from_rows_to_the_report(tmp_path: Path) -> None:
         shared in of[name] for name in ("base", "after-sft", "after-dpo-ttt")
     )  # the same items, asked the same way
     for name in ("after-dpo-ttt", "held-out"):
-        assert f"--ttt ttt --set output={tmp_path}/ttt" in of[name]
+        assert f'--ttt ttt --set output="{tmp_path}/ttt"' in of[name]
+
+
+def test_a_folder_may_have_any_name() -> None:
+    for path in ("/tmp/a #b", "/tmp/a: b", "/tmp/ä, [x]", "123"):
+        key, _, value = setting("data.path", Path(path)).partition("=")
+        assert (key, yaml.safe_load(value)) == ("data.path", path)
 
 
 def test_the_spec_holds_out_what_is_measured() -> None:
@@ -70,6 +78,18 @@ def test_passages_are_the_demos_and_open_ones_of_the_data_folder(tmp_path: Path)
     assert {row["license"] for row in found} == {"cc-by-4.0", "CC-BY-4.0", "CC0-1.0"}
     assert sum(row["source"] == "NIH" for row in found) == 26
     assert all(row["id"].startswith("cardio") for row in own)
+
+
+def test_passages_without_names_are_kept_apart(tmp_path: Path) -> None:
+    (tmp_path / "seeds").mkdir()
+    write_seeds(tmp_path / "own.jsonl", None, 30)
+    rows = [{"text": f"{at} " * 80, "license": "cc0-1.0", "source": "NIH"} for at in range(3)]
+    rows += [{"id": ["x"], "text": "y " * 80, "license": "cc0-1.0", "source": "NIH"}, *lines(tmp_path / "own.jsonl")]
+    (tmp_path / "seeds" / "more.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    write_seeds(tmp_path / "with.jsonl", tmp_path, 28)
+    found = lines(tmp_path / "with.jsonl")
+    assert sum(row["source"] == "NIH" for row in found) == 4
+    assert len({row["text"] for row in found}) == 28
 
 
 def test_benchmarks_that_are_missing_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,6 +122,42 @@ def test_a_step_that_fails_ends_it_with_its_code(tmp_path: Path) -> None:
 def test_a_step_that_refuses_to_run_again_is_left_out(tmp_path: Path) -> None:
     run_step(Step("merge", "training.merge", ["nothing"], skip=tmp_path), tmp_path)
     assert not (tmp_path / MINUTES).exists()
+
+
+def test_rows_that_are_not_there_are_not_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_step(Step("held-out", "evaluation.held_out", ["nothing"], needs=tmp_path / "reasoning"), tmp_path)
+    assert "== held-out: left out: " in capsys.readouterr().out
+    assert not (tmp_path / MINUTES).exists()
+
+
+def test_a_step_that_was_told_to_stop_and_ended_well_ends_it(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "calm.py").write_text(
+        "import os, signal, time\nsignal.signal(signal.SIGINT, lambda *_: os._exit(0))\nprint('up')\ntime.sleep(60)\n"
+    )
+    code = (
+        "from pathlib import Path\nfrom evaluation.experiment import run_step\n"
+        "from evaluation.experiment_steps import Step\nimport os, sys\n"
+        f"os.environ['PYTHONPATH'] = {str(tmp_path)!r}\n"
+        f"try: run_step(Step('calm', 'calm', []), Path({str(tmp_path)!r}))\n"
+        "except KeyboardInterrupt: sys.exit(130)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE)
+    try:
+        log = tmp_path / "logs" / "calm.log"
+        assert wait_until(lambda: log.exists() and b"up" in log.read_bytes(), process, 30)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"sft": 3}', '{"sft": {"done": null}}'])
+def test_a_damaged_clock_is_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / MINUTES).write_text(text, "utf-8")
+    with pytest.raises(UserError, match=r"minutes\.json: (cannot be read|holds no minutes)"):
+        note_time(tmp_path, Step("sft", "training.sft", ["a"]), 1.0, True)
 
 
 def test_time_is_what_the_work_took(tmp_path: Path) -> None:

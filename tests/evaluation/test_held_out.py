@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.held_out import FOLDER, compare_held_out, main, nats, size
+from evaluation.held_out import main, nats, size
+from evaluation.held_out_sums import FOLDER, compare_held_out
 from synth.errors import UserError
 from tests.training.conftest import export, needs_trl, tiny, tokenizer  # noqa: F401  (fixtures)
 
@@ -36,7 +37,37 @@ def test_runs_are_paired_by_row(tmp_path: Path) -> None:
     assert (shift.value, shift.low, shift.high) == pytest.approx((-0.1, -0.1, -0.1))  # the same on every row
     help_ = found["dpo+ttt"].differences["dpo+random"]
     assert help_.value == pytest.approx(-0.2)
-    assert -0.3 - 1e-9 <= help_.low < help_.high <= -0.1 + 1e-9
+    assert (help_.low, help_.high) == pytest.approx((-0.384, -0.016), abs=1e-3)  # Student's, of four passages
+
+
+def test_rows_of_one_passage_count_once(tmp_path: Path) -> None:
+    (tmp_path / FOLDER).mkdir()
+    for run, per_passage in (("alone", 1), ("shared", 3)):
+        rows = [{"id": f"r{at}", "seed_id": f"s{at // per_passage}", "nats": at // 3, "bytes": 10} for at in range(45)]
+        facts = {"about": {"kind": "sft"}, "rows": rows, "seconds": 1.0}
+        (tmp_path / FOLDER / f"{run}.json").write_text(json.dumps(facts), "utf-8")
+    alone, shared = (one.nll_per_byte for one in compare_held_out(tmp_path, None))
+    assert alone.value == shared.value
+    assert shared.high - shared.low > 1.5 * (alone.high - alone.low)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--model", "../../x=m"], "--model: '../../x' cannot be a name"),
+        (["--model", "sft+ttt=m"], "--model: 'sft+ttt' cannot be a name"),
+        (["--model", "a=m", "a=n"], "--model: a is named twice"),
+        (["--model", "a=m", "--adapt", "a"], "--adapt goes with --ttt"),
+        (["--model", "a=m", "--set", "steps=1"], "--set goes with --ttt"),
+    ],
+)
+@needs_trl
+def test_arguments_that_cannot_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], given: list[str], said: str
+) -> None:
+    assert main([*given, "--data", "none", "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith(said)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("text", ["{", '{"rows": []}', '{"rows": [{"id": "a", "nats": 1, "bytes": 0}]}', "[1]"])
@@ -80,14 +111,38 @@ def test_the_command(
     assert set(found) == {"tiny", "tiny+ttt", "tiny+random"}
     assert len({one.rows for one in found.values()}) == 1
     learnt = found["tiny+random"].differences["tiny"]
-    assert learnt.high < 0  # rows of a fault server are alike, and a tiny model knows nothing before
+    assert learnt.value < 0  # rows of a fault server are alike, and a tiny model knows nothing before
     assert found["tiny+ttt"].differences["tiny+random"].value != 0
     before = {path.name: path.read_bytes() for path in (tmp_path / FOLDER).iterdir()}
     capsys.readouterr()
     assert main(command) == 0
     assert capsys.readouterr().out.count("rows are on disk") == 3
     assert before == {path.name: path.read_bytes() for path in (tmp_path / FOLDER).iterdir()}
+    facts = json.loads((tmp_path / FOLDER / "tiny.json").read_text("utf-8"))
+    assert facts["about"]["dtype"] == "float32"
+    assert all(row["seed_id"] for row in facts["rows"])
+    assert main([*command, "--set", "model.dtype=bfloat16"]) == 2  # the model alone is measured as it is adapted
+    assert "tiny.json: of another model" in capsys.readouterr().err
     assert main([*command, "--set", "steps=2"]) == 2
     assert "of another model, other rows or settings" in capsys.readouterr().err
     assert main(["--model", "tiny", "--data", str(export), "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err == "--model: tiny: write NAME=MODEL, such as sft=out/sft/merged\n"
+
+
+@pytest.mark.train
+@needs_trl
+def test_damaged_weights_are_one_line(
+    tmp_path: Path,
+    tiny: Path,  # noqa: F811
+    export: Path,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from evaluation.models import load
+
+    loaded = load(str(tiny))
+    loaded.model.get_input_embeddings().weight.data.fill_(float("nan"))
+    loaded.model.save_pretrained(tmp_path / "bad")
+    loaded.tokenizer.save_pretrained(tmp_path / "bad")
+    command = ["--model", f"bad={tmp_path / 'bad'}", "--data", str(export), "--out", str(tmp_path / "out")]
+    assert main(command) == 2
+    assert "its likelihood is no number" in capsys.readouterr().err

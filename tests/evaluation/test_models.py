@@ -12,7 +12,7 @@ from evaluation.extract import extract
 from evaluation.generate import generate, readable, render
 from evaluation.lm_eval_tasks import export_lm_eval
 from evaluation.loglik import score
-from evaluation.models import Loaded, load, run_name, weights_id
+from evaluation.models import Loaded, chat_form, load, run_name, weights_id
 from evaluation.prompting import continuations, plain
 from evaluation.runner import Ask, Settings, from_scores
 from evaluation.tasks import Question, load_task
@@ -130,6 +130,32 @@ def test_scores_are_those_of_each_sequence_alone(tiny: Loaded) -> None:
             logits = torch.log_softmax(tiny.model(ids).logits[0].float(), -1)
             wanted = sum(float(logits[at - 1, ids[0, at]]) for at in range(begin, ids.shape[1]))
             assert value == pytest.approx(wanted, abs=1e-4)
+
+
+def test_scores_of_a_model_with_recurrent_layers(tiny: Loaded) -> None:
+    """What such layers keep of a prompt cannot be shared by its continuations."""
+    import torch
+    from transformers import Lfm2Config, Lfm2ForCausalLM
+
+    torch.manual_seed(0)
+    config = Lfm2Config(
+        vocab_size=len(tiny.tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=2, layer_types=["conv", "full_attention"],
+    )  # fmt: skip
+    model = Lfm2ForCausalLM(config).eval()
+    [together] = score(model, tiny.tokenizer, PROMPTS[1:2], [[" yes it is", " no"]])
+    alone = [score(model, tiny.tokenizer, PROMPTS[1:2], [[option]])[0][0] for option in (" yes it is", " no")]
+    assert together == pytest.approx(alone, abs=1e-4)
+
+
+def test_the_form_of_a_chat_does_not_change_by_the_day(tiny: Loaded) -> None:
+    tokenizer = copy.deepcopy(tiny.tokenizer)
+    # microseconds of the clock stand in for days
+    tokenizer.chat_template = "{{ strftime_now('%f') }} {{ messages[0]['content'] }}"
+    first = chat_form(tokenizer)
+    assert chat_form(tokenizer) == first
+    tokenizer.chat_template = "{{ strftime_now('%f') }}: {{ messages[0]['content'] }}"
+    assert chat_form(tokenizer) != first
 
 
 def test_a_continuation_of_nothing(tiny: Loaded) -> None:

@@ -280,6 +280,7 @@ async def test_the_language_reaches_every_prompt(tmp_path: Path) -> None:
     verdicts = {"diagnosis": {"verdict": "no"}, "agree": {"verdict": "yes"}}
     script = Script(score=hard("topic-hard"), **verdicts)
     produce = EVERYTHING | {"reasoning": HARD | {"verify": True}}
+    produce["dialogues"] = EVERYTHING["dialogues"] | {"review": True}
     played = await play(tmp_path, script, produce, ["topic-hard", "topic-easy"], language="de")
     asked = {asked.step: asked for asked in script.served}
     of_items = {*RECIPES["verified"]} - {*RECIPES["finemed"][:8]}
