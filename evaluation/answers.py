@@ -132,7 +132,7 @@ class Answers:
         rows = [answer.as_row() for answer in answers]
         if not rows:
             return
-        _write(pa.Table.from_pylist(rows, schema=SCHEMA), self._parts / f"{self._next:06d}.parquet")
+        self._write(rows, self._parts / f"{self._next:06d}.parquet")
         self._next += 1
         self.done |= {(row["id"], row["seed"]) for row in rows}
 
@@ -142,9 +142,14 @@ class Answers:
             shutil.rmtree(self._parts, ignore_errors=True)
             return
         rows = sorted(_rows(self._target, self._parts), key=lambda row: (row["seed"], row["id"]))
-        _write(pa.Table.from_pylist(rows, schema=SCHEMA), self._target)
+        self._write(rows, self._target)
         # A kill before this line leaves the batches beside the whole: the same rows twice, of which one is read.
         shutil.rmtree(self._parts)
+
+    @staticmethod
+    def _write(rows: list[dict[str, Any]], path: Path) -> None:
+        with disk_errors(path):
+            write_table(pa.Table.from_pylist(rows, schema=SCHEMA), path)
 
     def __enter__(self) -> Self:
         return self
@@ -244,17 +249,21 @@ def _read(path: Path) -> pa.Table:
     return table.select(SCHEMA.names)
 
 
-def _write(table: pa.Table, path: Path) -> None:
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a table to Parquet, whole or not at all, and on disk when this returns.
+
+    Raises:
+        OSError: the disk refuses.
+    """
     work = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    with disk_errors(path):
-        try:
-            with work.open("wb") as file:
-                pq.write_table(table, file)
-                file.flush()
-                os.fsync(file.fileno())
-            work.replace(path)
-        finally:
-            work.unlink(missing_ok=True)
+    try:
+        with work.open("wb") as file:
+            pq.write_table(table, file)
+            file.flush()
+            os.fsync(file.fileno())
+        work.replace(path)
+    finally:
+        work.unlink(missing_ok=True)
 
 
 def _line(error: BaseException) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synth.errors import ClinsynthError
+from synth.arguments import exit_code
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,16 +21,13 @@ def carry_out(work: Callable[[], str]) -> int:
 
     for variable, value in QUIET.items():
         os.environ.setdefault(variable, value)
-    try:
+
+    def told() -> int:
         check_packages()
         print(work(), flush=True)
-    except ClinsynthError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on from here", file=sys.stderr)
-        return 130
-    return 0
+        return 0
+
+    return exit_code(told)
 
 
 def setting(key: str, value: object) -> str:
@@ -45,16 +41,10 @@ def write_results(folder: Path, tables: Mapping[str, pa.Table], name: str, summa
     Raises:
         ClinsynthError: the disk refuses.
     """
-    import pyarrow.parquet as pq
-
+    from evaluation.answers import write_table
     from synth.staging import disk_errors, replace_text
 
     with disk_errors(folder):
         for file, table in tables.items():
-            work = folder / f".{file}.tmp-{os.getpid()}"
-            try:
-                pq.write_table(table, work)
-                work.replace(folder / file)
-            finally:
-                work.unlink(missing_ok=True)
+            write_table(table, folder / file)
         replace_text(folder / name, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")

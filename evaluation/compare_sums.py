@@ -16,7 +16,7 @@ from typing import Any
 
 from evaluation.blind import Compared, Scored, is_cut
 from evaluation.dataset_readers import Example
-from evaluation.statistics import LEVEL, holm, share_interval, sign_test, wilson
+from evaluation.statistics import holm, share_interval, sign_test, student_t, wilson
 
 Summary = dict[str, Any]
 MARKS = {"quality": 10, "complexity": 10, "relevance": 6}
@@ -85,13 +85,11 @@ def position_bias(verdicts: Sequence[Compared]) -> Summary | None:
 
 def _mean(values: Sequence[int | None], highest: int) -> Summary | None:
     """Mean score with Student's interval (1908), cut at the ends of the scale; one score alone may mean any."""
-    from scipy.stats import t
-
     given = [value for value in values if value is not None]
     if not given:
         return None
     n, middle = len(given), mean(given)
-    half = float(t.ppf((1 + LEVEL) / 2, n - 1)) * math.sqrt(max(variance(given), _ROUNDING) / n) if n > 1 else math.inf
+    half = student_t(n) * math.sqrt(max(variance(given), _ROUNDING) / n) if n > 1 else math.inf
     low, high = max(1.0, middle - half), min(float(highest), middle + half)
     return {"value": middle, "low": low, "high": high, "how": "student", "n": n}
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from evaluation.compare_runs import as_range
 from evaluation.shape import HeldOut
-from evaluation.statistics import FEW, LEVEL, Interval, clustered_se, paired_bootstrap
+from evaluation.statistics import FEW, Interval, clustered_se, paired_bootstrap, student_t
 from synth.errors import UserError
 
 FOLDER = "held-out"
@@ -72,11 +72,9 @@ def _by_row(facts: dict[str, Any]) -> dict[str, float]:
 
 def _interval(values: Sequence[float], passages: Sequence[str]) -> Interval:
     """Of a mean, by whole passages."""
-    from scipy.stats import t
-
     groups = len(set(passages))
     if not 1 < groups < FEW:
         return paired_bootstrap(values, passages)
     middle = sum(values) / len(values)
-    half = float(t.ppf((1 + LEVEL) / 2, groups - 1)) * clustered_se(values, passages)
+    half = student_t(groups) * clustered_se(values, passages)
     return Interval(middle, middle - half, middle + half, "student")

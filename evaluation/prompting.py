@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from evaluation.tasks import Question
@@ -49,8 +50,7 @@ def plain(question: Question) -> str:
     An abstract stands before it, as in lm-eval's ``pubmedqa``.
     """
     options = "".join(f"{letter}. {text}\n" for letter, text in question.options.items())
-    abstract = f"Abstract: {question.context}\n" if question.context else ""
-    return f"{abstract}Question: {question.question}\n{options}Answer:"
+    return f"{_asked(question)}{options}Answer:"
 
 
 def continuations(question: Question) -> list[str]:
@@ -60,8 +60,7 @@ def continuations(question: Question) -> list[str]:
 
 def cloze(question: Question) -> str:
     """Return the text whose continuation is an option in full; the options are not shown."""
-    abstract = f"Abstract: {question.context}\n" if question.context else ""
-    return f"{abstract}Question: {question.question}\nAnswer:"
+    return f"{_asked(question)}Answer:"
 
 
 def option_texts(question: Question) -> list[str]:
@@ -69,15 +68,19 @@ def option_texts(question: Question) -> list[str]:
     return [f" {text}" for text in question.options.values()]
 
 
-def cloze_hash() -> str:
-    """Return 16 hex digits for the form without options."""
-    return _hash(cloze(_PROBE), option_texts(_PROBE))
+FORMS: dict[str, tuple[Callable[[Question], str], Callable[[Question], list[str]]]] = {
+    "loglik": (plain, continuations),
+    "cloze": (cloze, option_texts),
+}
+"""By method of likelihood: the prompt and what may follow it."""
 
 
-def plain_hash() -> str:
-    """Return 16 hex digits for the plain form."""
-    return _hash(plain(_PROBE), continuations(_PROBE))
+def form_hash(method: str) -> str:
+    """Return 16 hex digits for the form of a method of :data:`FORMS`."""
+    prompt, ends = FORMS[method]
+    return hashlib.sha256("\n".join([prompt(_PROBE), *ends(_PROBE)]).encode()).hexdigest()[:16]
 
 
-def _hash(prompt: str, ends: list[str]) -> str:
-    return hashlib.sha256("\n".join([prompt, *ends]).encode()).hexdigest()[:16]
+def _asked(question: Question) -> str:
+    abstract = f"Abstract: {question.context}\n" if question.context else ""
+    return f"{abstract}Question: {question.question}\n"

@@ -21,17 +21,7 @@ from evaluation.extract import extract
 from evaluation.generate import Generated, generate
 from evaluation.loglik import score
 from evaluation.models import Loaded
-from evaluation.prompting import (
-    chat,
-    chat_hash,
-    cloze,
-    cloze_hash,
-    continuations,
-    load_template,
-    option_texts,
-    plain,
-    plain_hash,
-)
+from evaluation.prompting import FORMS, chat, chat_hash, form_hash, load_template, plain
 from evaluation.tasks import Question
 from synth.endpoints.base import Endpoint, Outcome, Request
 from synth.errors import EndpointRefused, UserError
@@ -59,9 +49,7 @@ class Settings:
     @property
     def prompt_hash(self) -> str:
         """Of the prompt that the method uses."""
-        if self.method == "generate":
-            return chat_hash(load_template(), self.language)
-        return plain_hash() if self.method == "loglik" else cloze_hash()
+        return form_hash(self.method) if self.method in FORMS else chat_hash(load_template(), self.language)
 
     def about(self) -> dict[str, object]:
         """What has to be the same for a run to go on."""
@@ -128,9 +116,9 @@ def from_scores(
     """
     question = ask.question
     letters = list(question.options)
-    sizes = [len(text.encode()) for text in (continuations if method == "loglik" else option_texts)(question)]
+    by_byte = [one / len(text.encode()) for one, text in zip(scores, FORMS[method][1](question), strict=True)]
     if method == "cloze":
-        scores = [one / size for one, size in zip(scores, sizes, strict=True)]
+        scores = by_byte
     best = max(range(len(letters)), key=lambda at: scores[at])
     right = letters.index(question.gold)
     return Answer(
@@ -142,10 +130,10 @@ def from_scores(
         method=method,
         seed=ask.seed,
         order=list(question.order),
-        prompt_hash=Settings(method=method).prompt_hash,
+        prompt_hash=form_hash(method),
         model=model,
         scores=list(scores),
-        nll_per_byte=-scores[right] / (sizes[right] if method == "loglik" else 1),
+        nll_per_byte=-by_byte[right],
         tokens_in=tokens_in,
         seconds=seconds,
     )
@@ -178,7 +166,7 @@ def ask_weights(
 
 
 def _score(loaded: Loaded, name: str, task: str, batch: Sequence[Ask], method: str) -> list[Answer]:
-    put, ends = (plain, continuations) if method == "loglik" else (cloze, option_texts)
+    put, ends = FORMS[method]
     prompts = [put(ask.question) for ask in batch]
     options = [ends(ask.question) for ask in batch]
     begin = time.perf_counter()

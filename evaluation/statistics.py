@@ -242,5 +242,12 @@ def _by_cluster(values: Sequence[float] | Floats, clusters: Sequence[Hashable] |
     return sums, np.bincount(places).astype(np.float64)
 
 
+def student_t(groups: int) -> float:
+    """Standard errors to either side of the mean of so many independent values, 2 or more, at :data:`LEVEL`."""
+    from scipy.stats import t
+
+    return float(t.ppf((1 + LEVEL) / 2, groups - 1))
+
+
 def _z(level: float) -> float:
     return NormalDist().inv_cdf((1 + level) / 2)

@@ -123,7 +123,7 @@ def drop_paraphrases(vectors: Vectors, threshold: float, keys: Sequence[str] | N
     names = [str(row) for row in range(len(vectors))] if keys is None else keys
     if len(names) != len(vectors):
         raise ValueError(f"there are {len(names)} keys and {len(vectors)} vectors")
-    reasons, evidence = [""] * len(vectors), [""] * len(vectors)
+    reasons, evidence, twins = ([""] * len(vectors) for _ in range(3))
     kept: list[int] = []
     for start in range(0, len(vectors), _BLOCK):
         block = vectors[start : start + _BLOCK]
@@ -137,10 +137,11 @@ def drop_paraphrases(vectors: Vectors, threshold: float, keys: Sequence[str] | N
             if best >= threshold:
                 reasons[start + place] = "paraphrase"
                 evidence[start + place] = f"cosine {best:.3f} to {names[of]}"
+                twins[start + place] = names[of]
             else:
                 new.append(place)
         kept += [start + place for place in new]
-    return Verdicts(reasons, evidence)
+    return Verdicts(reasons, evidence, twins)
 
 
 def _nearest(block: Vectors, vectors: Vectors, kept: list[int]) -> tuple[NDArray[np.intp], Vectors]:

@@ -19,6 +19,8 @@ class Verdicts:
     """Why a row is dropped, as a short name (``near_duplicate``); empty where it is kept."""
     evidence: Sequence[str]
     """What shows it, for people: the matched words, the other row, the score. May stand beside kept rows as well."""
+    of: Sequence[str] | None = None
+    """Of a filter that drops rows for others: the kept row that each repeats, by key; empty where there is none."""
 
     def __len__(self) -> int:
         """Rows."""

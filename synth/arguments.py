@@ -1,10 +1,13 @@
-"""Command lines of ours: complaints on one line, and whole numbers in bounds."""
+"""Command lines of ours: complaints on one line, whole numbers in bounds, and how commands end."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from typing import NoReturn
+
+from synth.errors import ClinsynthError
 
 
 class Parser(argparse.ArgumentParser):
@@ -24,3 +27,20 @@ def whole(least: int, most: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def exit_code(work: Callable[[], int], again: str = "run the same command again to go on from here") -> int:
+    """The exit code of ``work``, or that of an error of ours or of Ctrl-C, which are said on one line.
+
+    Args:
+        work: the command.
+        again: how to go on after Ctrl-C.
+    """
+    try:
+        return work()
+    except ClinsynthError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"interrupted; {again}", file=sys.stderr)
+        return 130

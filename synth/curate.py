@@ -131,13 +131,10 @@ def survey(
 
 
 def _drops(rows: Sequence[dict[str, Any]], verdicts: Verdicts) -> dict[str, _Drop]:
-    """What a verdict says of each row that goes; of a paraphrase the evidence rests on the kept row, its last word."""
-    reasons = zip(rows, verdicts.reasons, verdicts.evidence, strict=True)
-    return {
-        row["id"]: _Drop(reason, shown, "", shown.rpartition(" ")[2] if reason == "paraphrase" else shown)
-        for row, reason, shown in reasons
-        if reason
-    }
+    """What a verdict says of each row that goes; the evidence rests on the kept row where there is one."""
+    facts = verdicts.evidence if verdicts.of is None else verdicts.of
+    reasons = zip(rows, verdicts.reasons, verdicts.evidence, facts, strict=True)
+    return {row["id"]: _Drop(reason, shown, "", fact) for row, reason, shown, fact in reasons if reason}
 
 
 def _screened(

@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synth.arguments import Parser
-from synth.errors import ClinsynthError, UserError
+from synth.arguments import Parser, exit_code
+from synth.errors import UserError
 
 if TYPE_CHECKING:
     from synth.marks import Marks
@@ -65,14 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     parser = make_parser()
     arguments = parser.parse_args(argv)
-    try:
-        return _command(parser, arguments)
-    except ClinsynthError as err:
-        print(err, file=sys.stderr)
-        return err.exit_code
-    except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on from here", file=sys.stderr)
-        return 130
+    return exit_code(lambda: _command(parser, arguments))
 
 
 def _command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synth.arguments import Parser
-from synth.errors import ClinsynthError, UserError
+from synth.arguments import Parser, exit_code
+from synth.errors import UserError
 
 if TYPE_CHECKING:
     from synth.publishing.package import Package
@@ -52,14 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--repo: expected owner/name")
     if arguments.confirm and not arguments.public:
         parser.error("--confirm goes with --public")
-    try:
-        return publish(arguments)
-    except ClinsynthError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on: what has arrived is not sent twice", file=sys.stderr)
-        return 130
+    again = "the same command goes on: what has arrived is not sent twice"
+    return exit_code(lambda: publish(arguments), again)
 
 
 def publish(arguments: argparse.Namespace) -> int:

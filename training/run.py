@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from synth.arguments import Parser
-from synth.errors import ClinsynthError, UserError
+from synth.arguments import Parser, exit_code
+from synth.errors import UserError
 from training.config import Loaded, RunConfig, load_config
 
 Config = TypeVar("Config", bound=RunConfig)
@@ -81,7 +81,8 @@ def command(
         parser.error("--push: expected owner/name")
     for variable, value in QUIET.items():
         os.environ.setdefault(variable, value)
-    try:
+
+    def work() -> int:
         from synth.guard import check_packages
 
         check_packages()
@@ -95,12 +96,8 @@ def command(
                 os.environ[_CONFIRMED] = arguments.push
         loaded = load_config(kind, arguments.config, arguments.overrides)
         return execute(loaded, arguments)
-    except ClinsynthError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on from the last checkpoint", file=sys.stderr)
-        return 130
+
+    return exit_code(work, "run the same command again to go on from the last checkpoint")
 
 
 def carry_out(

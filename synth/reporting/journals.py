@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from synth.journal_file import APPLICATION_ID, TOTALS
@@ -36,6 +36,7 @@ WHERE typeof(seconds) IN ('integer', 'real') AND json_extract(one.value, '$.arri
 GROUP BY name, model, seconds
 """
 _KEYS = 500  # in one statement
+_SUMMED = ("questions", "requests", "tokens_in", "tokens_out", "usd")
 
 
 class _Group(NamedTuple):
@@ -130,17 +131,11 @@ def _step(groups: Sequence[_Group], seconds: _Seconds, tokens: int) -> StepCost:
     step = groups[0].step
     return StepCost(
         step=step,
-        role=_joined(one.role for one in groups),
         model=_joined(one.model for one in groups),
-        questions=sum(one.questions for one in groups),
         reasked=sum(one.reasked for one in groups),
         failed=sum(one.failed for one in groups),
-        requests=sum(one.requests for one in groups),
-        tokens_in=sum(one.tokens_in for one in groups),
-        tokens_out=sum(one.tokens_out for one in groups),
-        usd=sum(one.usd for one in groups),
-        share=_share(groups, tokens),
         times=times(counted for (name, _), counted in seconds.items() if name == step),
+        **_sums(groups, tokens),
     )
 
 
@@ -148,23 +143,20 @@ def _model(groups: Sequence[_Group], seconds: _Seconds, tokens: int) -> ModelCos
     model = groups[0].model
     return ModelCost(
         model=model,
-        role=_joined(one.role for one in groups),
-        questions=sum(one.questions for one in groups),
-        requests=sum(one.requests for one in groups),
-        tokens_in=sum(one.tokens_in for one in groups),
-        tokens_out=sum(one.tokens_out for one in groups),
-        usd=sum(one.usd for one in groups),
-        share=_share(groups, tokens),
         times=times(counted for (_, name), counted in seconds.items() if name == model),
+        **_sums(groups, tokens),
     )
+
+
+def _sums(groups: Sequence[_Group], tokens: int) -> dict[str, Any]:
+    """What is told of a step and of a model alike; ``tokens`` are those of the run."""
+    sums = {name: sum(getattr(one, name) for one in groups) for name in _SUMMED}
+    share = (sums["tokens_in"] + sums["tokens_out"]) / tokens if tokens else 0.0
+    return {"role": _joined(one.role for one in groups), **sums, "share": share}
 
 
 def _joined(names: Iterable[str]) -> str:
     return ", ".join(sorted(set(names)))
-
-
-def _share(groups: Sequence[_Group], tokens: int) -> float:
-    return sum(one.tokens_in + one.tokens_out for one in groups) / tokens if tokens else 0.0
 
 
 def _paths(run: RunFolder) -> Iterator[Path]:

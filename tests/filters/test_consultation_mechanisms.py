@@ -7,12 +7,7 @@ from typing import Any
 import pytest
 
 from filters.consultation_checks import check_consultation
-
-
-def talk(*lines: str) -> list[dict[str, Any]]:
-    heads = {"P": ("patient", None), "D": ("doctor", "ask"), "X": ("doctor", "diagnose")}
-    parts = [line.split(": ", 1) for line in lines]
-    return [{"speaker": heads[h][0], "action": heads[h][1], "text": text, "argument": ""} for h, text in parts]
+from tests.filters.consultation_talks import talk
 
 
 def flags(lines: list[str], **card: Any) -> set[str]:
@@ -34,7 +29,7 @@ def flags(lines: list[str], **card: Any) -> set[str]:
     ],
 )
 def test_contraindicated_is_what_is_given(said: str, given: bool) -> None:
-    assert ("contraindicated" in flags(["P: Hello.", f"X: {said}"], allergies=["penicillin (rash)"])) is given
+    assert ("contraindicated" in flags(["P: Hello.", f"C: {said}"], allergies=["penicillin (rash)"])) is given
 
 
 @pytest.mark.parametrize(
